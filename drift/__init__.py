@@ -1,0 +1,1 @@
+"""Drift: windows and statistics equal to Evidently's, detectors, verdicts and incidents."""

@@ -1,0 +1,1 @@
+"""Online learners: the model catalog, candidates and baselines, prequential scores, snapshots."""

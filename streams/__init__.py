@@ -1,0 +1,1 @@
+"""millrace's moving parts: messages, configuration, stages, durable state, the Kafka edge and the command line."""

@@ -1,0 +1,34 @@
+"""Errors by who must act. Every message reads `<path> must be <expected>, got <what>` or `could not <do>: <why>`.
+
+    MillraceError
+    ├── ConfigError     the operator: millrace.toml or the environment is wrong
+    ├── BrokerError     the operator: Kafka cannot be reached or refuses
+    ├── MessageError    the producer: this record is unreadable and becomes a dead letter
+    └── StateError      the operator: a checkpoint does not fit the log or the config
+"""
+
+from __future__ import annotations
+
+
+class MillraceError(Exception):
+    """Whatever millrace raises on purpose."""
+
+
+class ConfigError(MillraceError):
+    """A setting is wrong. `path` is where, in the dotted form of millrace.toml."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path} {problem}" if path else problem)
+        self.path = path
+
+
+class BrokerError(MillraceError):
+    """Kafka cannot be reached, refuses, or lacks a topic; the message says what to do."""
+
+
+class MessageError(MillraceError):
+    """One record cannot be read. The text never holds a value of the payload, only paths and kinds."""
+
+
+class StateError(MillraceError):
+    """A checkpoint does not fit the log, the config or this version; the message names the command that mends it."""

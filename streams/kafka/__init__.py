@@ -1,0 +1,1 @@
+"""The Kafka edge: Faust agents, admin calls and the local broker."""

@@ -1,0 +1,1 @@
+"""Durable state: signed checkpoints and what hangs on them."""
