@@ -1,0 +1,215 @@
+"""The records on the topics: JSON, one struct for each kind, and nothing else on the wire.
+
+Readers ignore fields they do not know; `v` is the schema's version. `time` fields are the producer's own and only
+carried along; whatever is decided by time uses record timestamps, in the fields that end in `_ms`.
+The JSON Schemas in docs/schemas are generated from these classes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Label = str | int | float | bool
+Id = Annotated[str, Meta(min_length=1, max_length=256)]
+Offset = Annotated[int, Meta(ge=0)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """`features`: what was seen, before anybody knows the answer."""
+
+    id: Id
+    features: dict[str, float | int | str | bool | None]
+    time: Time | None = None
+    v: int = 1
+
+
+class LabelRecord(msgspec.Struct, frozen=True):
+    """`labels`: the answer, under the same id and the same Kafka key as its event."""
+
+    id: Id
+    label: Label
+    time: Time | None = None
+    v: int = 1
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What one candidate said of one event."""
+
+    prediction: Label | None
+    probabilities: dict[str, float] | None = None
+
+
+class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`predictions`: an event as it was scored."""
+
+    id: Id
+    features: dict[str, float | int | str]
+    prediction: Label | None
+    probabilities: dict[str, float] | None
+    model: str
+    """The champion's name."""
+    version: Offset
+    """It had learnt the shard's examples below this offset."""
+    candidates: dict[str, Output]
+    """What the challengers and baselines said."""
+    source: Offset
+    """Offset of the event in `features`, same partition."""
+    event_ms: int
+    """Record timestamp of the event."""
+    missing: int = 0
+    """Configured features that the event lacked."""
+    time: Time | None = None
+    v: int = 1
+
+
+class Example(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`examples`: a prediction that met its label; with `kind` = `correction`, a second, different label."""
+
+    id: Id
+    label: Label
+    label_source: tuple[int, Offset]
+    """Partition and offset of the label in `labels`: learnt once, whoever says it again."""
+    closed: Offset
+    """Below this offset no label of that partition will produce an example any more."""
+    label_ms: int
+    """Record timestamp of the label."""
+    features: dict[str, float | int | str] = {}
+    prediction: Label | None = None
+    probabilities: dict[str, float] | None = None
+    model: str = ""
+    version: Offset = 0
+    candidates: dict[str, Output] = {}
+    source: int = 0
+    event_ms: int = 0
+    missing: int = 0
+    time: Time | None = None
+    label_time: Time | None = None
+    kind: Literal["example", "correction"] = "example"
+    label_before: Label | None = None
+    """Of a correction: the label that was learnt."""
+    v: int = 1
+
+
+class ModelVersion(msgspec.Struct, frozen=True):
+    """`models`: a published version of a shard's candidates."""
+
+    model: str
+    shard: int
+    version: Offset
+    """The examples offset it has learnt to."""
+    learnt: int
+    snapshot: str
+    """Path below the state store."""
+    digest: str
+    """SHA-256 of the snapshot."""
+    published_ms: int
+    scores: dict[str, Any]
+    """Prequential scores of every candidate and baseline."""
+    v: int = 1
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """Where a window was closed: the next offset of every input partition."""
+
+    id: str
+    offsets: dict[str, int]
+    """By `topic/partition`."""
+
+
+class ColumnMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One feature, or one of the model's own streams, in one window."""
+
+    subject: str
+    verdict: Literal["stable", "drift", "not_enough_data"]
+    statistic: str
+    threshold: float
+    statistics: dict[str, float]
+    reference_rows: int
+    current_rows: int
+    missing_share: float = 0.0
+    new_category_share: float = 0.0
+    out_of_range_share: float = 0.0
+
+
+class WindowMetrics(msgspec.Struct, frozen=True):
+    """`metrics`: one evaluated window."""
+
+    id: str
+    window: int
+    """Counts the windows since the reference was taken, from 1."""
+    cut: Cut
+    rows: int
+    from_ms: int
+    to_ms: int
+    verdict: Literal["stable", "drift", "not_enough_data"]
+    columns: list[ColumnMetrics]
+    quality: dict[str, Any]
+    """Scores in the window by candidate and baseline, from the predictions as they were served."""
+    labels: dict[str, Any]
+    """Predictions, examples and corrections so far, coverage of the window, delay quantiles."""
+    alarms: list[dict[str, Any]]
+    """Detectors that fired, outside any budget."""
+    incident: str | None
+    reference: str
+    """Digest of the reference."""
+    v: int = 1
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """`alerts`: one phase of one incident; the record's key is `incident`."""
+
+    id: str
+    """`<incident>/<phase>/<count>`: the same phase told twice has the same id."""
+    incident: str
+    phase: Literal["started", "escalated", "recovered"]
+    severity: Literal["info", "warning", "critical"]
+    title: str
+    """One line for a person."""
+    subjects: list[dict[str, Any]]
+    """What changed, the strongest first: subject, source, value, threshold, since_ms."""
+    since_ms: int
+    cut: Cut
+    windows: int
+    """Evaluated windows this incident has lasted."""
+    model: str
+    version: int
+    report: str | None
+    """Where the Evidently report will be, once rendered."""
+    reason: str = ""
+    v: int = 1
+
+
+class RetrainRequest(msgspec.Struct, frozen=True):
+    """`retrain`: a request to fit a model anew, and on what."""
+
+    id: str
+    incident: str
+    model: str
+    version: int
+    reason: str
+    evidence: list[dict[str, Any]]
+    ranges: dict[str, tuple[int, int]]
+    """`topic/partition` → offsets from, to (exclusive)."""
+    examples: int
+    cut: Cut
+    v: int = 1
+
+
+WIRE: dict[str, type[msgspec.Struct]] = {
+    "features": Event,
+    "labels": LabelRecord,
+    "predictions": Prediction,
+    "examples": Example,
+    "models": ModelVersion,
+    "metrics": WindowMetrics,
+    "alerts": Alert,
+    "retrain": RetrainRequest,
+}
+"""The struct of each topic whose records are JSON; dead letters are the original bytes."""
+
+encode = msgspec.json.Encoder().encode
