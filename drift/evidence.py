@@ -33,6 +33,8 @@ class Quality:
     """Data quality of one feature in one window, as shares of its rows in [0, 1]."""
 
     missing_share: float
+    reference_missing_share: float = 0.0
+    """The same share in the reference: a feature that was always sparse is no news."""
     new_category_share: float = 0.0
     """Rows whose category the reference never had."""
     out_of_range_share: float = 0.0
@@ -76,6 +78,10 @@ class WindowEvidence:
     """Everything a decider may look at after one slide."""
 
     rows: int
+    from_ms: int
+    """Record time of the window's first row, ms since the epoch."""
+    to_ms: int
+    """Record time of its last row, ms since the epoch."""
     columns: tuple[ColumnEvidence, ...]
     alarms: tuple[DetectorAlarm, ...] = ()
 
