@@ -112,7 +112,7 @@ class TopicsConfig(Section):
 
 
 class EventMapping(Section):
-    """Where in a foreign event our fields are: dotted paths into its JSON."""
+    """Where in a foreign event our fields are: dotted paths into its JSON; `$` is the whole of it."""
 
     id: Annotated[str, REFUSE] = "id"
     time: Annotated[str, REFUSE] = "time"
@@ -198,6 +198,8 @@ class ModelsConfig(Section):
     score_rows: Annotated[int, REBUILD] = Field(default=1_000, ge=10)
     """Examples in the windowed scores."""
     publish_every_ms: Annotated[DurationMs, HARMLESS] = Field(default=2_000, alias="publish_every", ge=100)
+    lag_examples_max: Annotated[int, HARMLESS] = Field(default=2_000, ge=100)
+    """Catching up, the shard's own worker predicts only while its model lacks no more examples than this."""
 
     @model_validator(mode="after")
     def _champion_exists(self) -> Self:

@@ -1,0 +1,137 @@
+"""Learn: the stage that owns one shard. It is a fold over the shard's partition of `examples`, and nothing else.
+
+Each example names the label it came from, and how far that labels partition is closed. A label already learnt, or below
+its partition's mark, is dropped: replays, zombies and re-emissions of any age change nothing. The check comes before
+the mark is raised; in the other order labels are lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from learners.candidates import Candidates
+from learners.output import Output as Said
+from learners.scores import PrequentialScores
+from streams.messages import Example
+from streams.stages.merge import Row
+from streams.stages.task import DeadLetter
+from streams.state.intervals import Intervals
+
+_EXAMPLE: Callable[[bytes], Example] = msgspec.json.Decoder(Example).decode
+
+
+class Learnt:
+    """Which labels were learnt: marks by labels partition, and the offsets at or above them.
+
+    >>> learnt = Learnt()
+    >>> learnt.first_time(0, 7, closed=5), learnt.first_time(0, 7, closed=8), learnt.first_time(0, 6, closed=8)
+    (True, False, False)
+    """
+
+    def __init__(self, saved: Mapping[int, tuple[int, list[Any]]] | None = None) -> None:
+        self.marks: dict[int, int] = {}
+        self.above: dict[int, Intervals] = {}
+        for partition, (mark, ranges) in (saved or {}).items():
+            self.marks[partition], self.above[partition] = mark, Intervals.from_list(ranges)
+
+    def first_time(self, partition: int, offset: int, closed: int) -> bool:
+        """Whether this label was not learnt before; from now on it was, and nothing below `closed` is new."""
+        mark = self.marks.get(partition, 0)
+        above = self.above.get(partition)
+        if above is None:
+            above = self.above[partition] = Intervals()
+        new = offset >= mark and offset not in above
+        if new:
+            above.add(offset)
+        if closed > mark:
+            self.marks[partition] = closed
+            above.discard_below(closed)
+        return new
+
+    def dump(self) -> dict[int, tuple[int, list[Any]]]:
+        """Msgpack-able; reads back through the constructor."""
+        return {partition: (self.marks.get(partition, 0), above.to_list()) for partition, above in self.above.items()}
+
+
+class Learner:
+    """One shard: candidates that learn every example once, and their prequential scores.
+
+    It is the `Predictor` of its own worker's tasks: `version` is the examples offset it has learnt to.
+    """
+
+    def __init__(
+        self, shard: int, topic: str, candidates: Candidates, scores: PrequentialScores, saved: Mapping[str, Any] | None = None
+    ) -> None:
+        saved = saved or {}
+        self.shard, self.topic = shard, topic
+        self.candidates, self.scores = candidates, scores
+        self.champion: str = candidates.champion
+        self.version: int = saved.get("next", 0)
+        self.learnt = Learnt(saved.get("learnt"))
+        self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
+        self.chain: bytes = saved.get("chain", b"")
+        """Hash over the learnt labels in their order: equal chains mean equal histories."""
+
+    def predict(self, features: Mapping[str, float | int | str]) -> dict[str, Said]:
+        """What every candidate and baseline says now."""
+        return self.candidates.predict(features)
+
+    def learn(self, rows: Iterable[Row]) -> list[DeadLetter]:
+        """Fold in rows of `examples`, in offset order; rows below `version` are skipped."""
+        dead: list[DeadLetter] = []
+        for row in rows:
+            if row.offset < self.version:
+                continue
+            self.version = row.offset + 1
+            try:
+                example = _EXAMPLE(row.value or b"")
+            except msgspec.DecodeError:
+                self.ledger["failed"] += 1
+                dead.append(DeadLetter(self.topic, self.shard, row, "$ must be an example as millrace writes them"))
+                continue
+            partition, offset = example.label_source
+            if not self.learnt.first_time(partition, offset, example.closed):
+                self.ledger["duplicate"] += 1
+            elif example.kind == "correction":
+                self.ledger["correction"] += 1  # learning skips it: a model cannot unlearn
+            else:
+                reason = self._learn(example)
+                self.chain = hashlib.blake2b(b"%b%d/%d" % (self.chain, partition, offset), digest_size=16).digest()
+                if reason:
+                    dead.append(DeadLetter(self.topic, self.shard, row, reason))
+        return dead
+
+    def _learn(self, example: Example) -> str:
+        said = {name: Said(output.prediction, output.probabilities) for name, output in example.candidates.items()}
+        said[example.model] = Said(example.prediction, example.probabilities)
+        self.scores.update(example.label, said)
+        self.ledger["learnt"] += 1
+        failures = self.candidates.learn(example.features, example.label)
+        if not failures:
+            return ""
+        self.ledger["candidate_failed"] += len(failures)
+        return "; ".join(
+            f"candidate {failure.candidate} raised {failure.error} in learn_one"
+            + (" and is suspended" if failure.suspended else "")
+            for failure in failures
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """State as of now, msgpack-able: candidates as their snapshot."""
+        return {
+            "next": self.version,
+            "learnt": self.learnt.dump(),
+            "ledger": dict(self.ledger),
+            "chain": self.chain,
+            "candidates": self.candidates.snapshot(),
+            "scores": self.scores.snapshot(),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """The ledger: examples = learnt + correction + duplicate + failed."""
+        return dict(self.ledger)

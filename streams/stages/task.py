@@ -1,0 +1,369 @@
+"""Predict and join: the stage that owns one partition of features, labels and predictions.
+
+Events and labels come in one merged order. Each event is predicted at its turn; each label meets its prediction, waits
+for it, or is counted out. State is a fold over the two logs, so a restart that replays them decides alike: whether a
+label joins is said by two record timestamps alone, and a prediction that is already in the log is used as it stands
+instead of being made anew. The rules are those of the protocol model in docs/guarantees.md.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from learners.output import Output as Said
+from streams.errors import MessageError, StateError
+from streams.messages import Label, Output, Prediction, encode
+from streams.stages.decoding import Decoding
+from streams.stages.merge import Input, Merge, Row, Turn, positions_of
+from streams.state.done import DoneIds
+from streams.state.intervals import Intervals
+from streams.state.pending import Pending, PendingStore
+
+EVENTS, LABELS = 0, 1  # ranks: at the same millisecond the event goes first
+
+
+class Predictor(Protocol):
+    """The shard's candidates as this worker has them now."""
+
+    champion: str
+    version: int
+
+    def predict(self, features: Mapping[str, float | int | str]) -> dict[str, Said]:
+        """What every candidate and baseline says, by name."""
+        ...
+
+
+class Outgoing(NamedTuple):
+    """A record to send: key and value as bytes."""
+
+    key: bytes | None
+    value: bytes
+
+
+class DeadLetter(NamedTuple):
+    """A record that cannot be read, and why."""
+
+    topic: str
+    partition: int
+    row: Row
+    reason: str
+
+
+@dataclass(slots=True)
+class Emitted:
+    """What one step asks the edge to send, in order."""
+
+    predictions: list[Outgoing] = field(default_factory=list)
+    sources: list[int] = field(default_factory=list)
+    """Source offset of each prediction."""
+    examples: list[Outgoing] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    rows: int = 0
+    """Input rows the step took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskConfig:
+    """Settings of the join."""
+
+    wait_ms: int
+    early_ms: int
+    grace_ms: int
+    dedupe_horizon_ms: int
+    features_topic: str
+    labels_topic: str
+
+
+class _Waiting(NamedTuple):
+    """A label whose event is not known."""
+
+    offset: int
+    ms: int
+    label: Label
+    time: bytes
+    """The label's own time as JSON, or empty."""
+    late: bool
+
+
+class Task:
+    """One partition's predict and join.
+
+    `decoding` reads records, `pending` and `done` are empty at the first start. `saved` is what `dump` gave, `starts`
+    the positions of a first start. Call `restore` with the logged predictions before the first `step`.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        config: TaskConfig,
+        decoding: Decoding,
+        pending: PendingStore,
+        done: DoneIds,
+        saved: Mapping[str, Any] | None = None,
+        starts: Mapping[str, int] | None = None,
+    ) -> None:
+        saved = saved or {"next": dict(starts or {}), "high_ms": {}}
+        self.partition, self.config, self.decoding = partition, config, decoding
+        self.pending, self.done = pending, done
+        self.events, self.labels = (
+            Input(topic, partition, rank, positions_of(saved["next"], topic, partition, 0), positions_of(saved["high_ms"], topic, partition, 0))
+            for rank, topic in ((EVENTS, config.features_topic), (LABELS, config.labels_topic))
+        )
+        self.merge = Merge((self.events, self.labels))
+        self.next_label = self.labels.next
+        self.tail: int = saved.get("tail", 0)
+        """Offset in predictions from which a restart must read."""
+        self.open = Intervals.from_list(saved.get("open", []))
+        """Source offsets pending when the state was saved: used by `restore` alone."""
+        self.waiting: dict[str, list[_Waiting]] = {}
+        self.unsettled: set[int] = set()
+        self.heap: list[tuple[int, int, str]] = []
+        for identity, entries in saved.get("waiting", {}).items():
+            for entry in entries:
+                self._wait(identity, _Waiting(*entry))
+        self.now_ms: int = saved.get("now_ms", 0)
+        self.swept_ms: int = saved.get("swept_ms", 0)
+        self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
+        self.logged: dict[int, tuple[bytes | None, bytes, int]] = {}
+        """Predictions in the log whose event's turn has not come: source → key, value, offset in predictions."""
+
+    # -- restart -------------------------------------------------------------------------------------------------
+
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Take `predictions[partition]` from `tail` to its end. The first record of a source offset wins."""
+        next_event = self.events.next
+        for row in rows:
+            if row.value is None:
+                continue
+            known = _LOGGED(row.value)
+            if known.source >= next_event:
+                self.logged.setdefault(known.source, (row.key, row.value, row.offset))
+            elif known.source in self.open and known.id not in self.pending:
+                self.pending.put(known.id, Pending(row.key, row.value, known.event_ms, known.source, row.offset))
+        if len(self.pending) != len(self.open):
+            raise StateError(
+                f"predictions/{self.partition} must hold the {len(self.open)} predictions that await their label, "
+                f"got {len(self.pending)}: the topic was cut short or made anew; millrace rebuild folds the logs again"
+            )
+        self.open = Intervals()
+
+    # -- work ----------------------------------------------------------------------------------------------------
+
+    def step(self, limit: int, model: Predictor) -> Emitted | None:
+        """Take up to about `limit` rows of each input; None when there is nothing to do or an input must be waited for."""
+        turns = self.merge.take(limit)
+        if not turns:
+            return None
+        out = Emitted(rows=len(turns))
+        for turn in turns:
+            if turn.ms > self.now_ms:
+                self.now_ms = turn.ms
+                self._sweep()
+            if turn.rank == EVENTS:
+                self._event(turn, model, out)
+            else:
+                self._label(turn, out)
+        return out
+
+    def _event(self, turn: Turn, model: Predictor, out: Emitted) -> None:
+        row = turn.row
+        offset = turn.offset
+        try:
+            event = self.decoding.event(row.key, row.value)
+        except MessageError as error:
+            self.ledger["event_dead"] += 1
+            out.dead.append(DeadLetter(self.events.topic, self.partition, row, str(error)))
+            return
+        identity = event.id
+        if identity in self.pending or self.done.get(identity) is not None:
+            self.ledger["event_duplicate"] += 1
+            return
+        ledger = self.ledger
+        ledger["predicted"] += 1
+        if event.missing:
+            ledger["feature_missing"] += event.missing
+        if event.unknown:
+            ledger["feature_unknown"] += event.unknown
+        logged = self.logged.pop(offset, None) if self.logged else None
+        if logged is None:
+            value = self._predict(event, row.timestamp, offset, model)
+            out.predictions.append(Outgoing(row.key, value))
+            out.sources.append(offset)
+            self.pending.put(identity, Pending(row.key, value, row.timestamp, offset, None))
+        else:
+            key, value, where = logged
+            self.pending.put(identity, Pending(key, value, row.timestamp, offset, where))
+        if identity in self.waiting:
+            for entry in self.waiting.pop(identity):
+                self._settle(identity, entry, out)
+
+    def _predict(self, event: Any, event_ms: int, source: int, model: Predictor) -> bytes:  # noqa: ANN401 - CheckedEvent
+        said = model.predict(event.features)
+        champion = said[model.champion]
+        others = {name: Output(o.prediction, o.probabilities) for name, o in said.items() if o is not champion}
+        return encode(
+            Prediction(
+                event.id,
+                event.features,
+                champion.prediction,
+                champion.probabilities,
+                model.champion,
+                model.version,
+                others,
+                source,
+                event_ms,
+                event.missing,
+                event.time,
+            )
+        )
+
+    def _label(self, turn: Turn, out: Emitted) -> None:
+        row = turn.row
+        self.next_label = turn.offset + 1
+        try:
+            label = self.decoding.label(row.key, row.value)
+        except MessageError as error:
+            self.ledger["label_dead"] += 1
+            out.dead.append(DeadLetter(self.labels.topic, self.partition, row, str(error)))
+            return
+        time = encode(label.time) if label.time is not None else b""
+        entry = _Waiting(turn.offset, row.timestamp, label.label, time, late=False)
+        if label.id in self.pending or self.done.get(label.id) is not None:
+            self._settle(label.id, entry, out)
+        else:
+            self._wait(label.id, entry)
+
+    def _settle(self, identity: str, entry: _Waiting, out: Emitted) -> None:
+        """A label whose event is known: two timestamps decide, never what memory happens to hold."""
+        self.unsettled.discard(entry.offset)
+        known = self.done.get(identity)
+        if known is not None:
+            if known == entry.label and type(known) is type(entry.label):
+                self.ledger["duplicate"] += 1
+            else:
+                self.ledger["correction"] += 1
+                self.done.add(identity, entry.label, self.now_ms)
+                out.examples.append(self._correction(identity, known, entry))
+            return
+        pending = self.pending.get(identity)
+        delay_ms = entry.ms - pending.event_ms
+        if delay_ms > self.config.wait_ms:  # as if its event were unknown: a later event may carry the same id
+            self._wait(identity, entry._replace(late=True))
+        elif delay_ms < -self.config.early_ms:
+            self.ledger["orphan"] += 1
+        else:
+            self.pending.pop(identity)
+            self.done.add(identity, entry.label, self.now_ms)
+            self.ledger["joined"] += 1
+            out.examples.append(Outgoing(pending.key, self._example(pending.value, entry)))
+
+    def _example(self, prediction: bytes, entry: _Waiting) -> bytes:
+        """The prediction record as it was sent, with the label after it: what is learnt is what was served."""
+        return b'%b,"label":%b,"label_source":[%d,%d],"closed":%d,"label_ms":%d%b}' % (
+            prediction[:-1],
+            encode(entry.label),
+            self.partition,
+            entry.offset,
+            self._closed(),
+            entry.ms,
+            b',"label_time":' + entry.time if entry.time else b"",
+        )
+
+    def _correction(self, identity: str, before: Label, entry: _Waiting) -> Outgoing:
+        record = {
+            "id": identity,
+            "kind": "correction",
+            "label": entry.label,
+            "label_before": before,
+            "label_source": (self.partition, entry.offset),
+            "closed": self._closed(),
+            "label_ms": entry.ms,
+            "v": 1,
+        }
+        return Outgoing(identity.encode(), encode(record))
+
+    # -- what waits ----------------------------------------------------------------------------------------------
+
+    def _wait(self, identity: str, entry: _Waiting) -> None:
+        self.waiting.setdefault(identity, []).append(entry)
+        self.unsettled.add(entry.offset)
+        heapq.heappush(self.heap, (entry.offset, entry.ms, identity))
+
+    def _closed(self) -> int:
+        """Below this offset no label of this partition will produce an example any more."""
+        heap, unsettled = self.heap, self.unsettled
+        while heap and heap[0][0] not in unsettled:
+            heapq.heappop(heap)
+        return min(heap[0][0], self.next_label) if heap else self.next_label
+
+    def _sweep(self) -> None:
+        """Expire by stream time; memory is freed with a grace, so that clock skew never changes who joins."""
+        config, now_ms = self.config, self.now_ms
+        expired = self.pending.expire_before(now_ms - config.wait_ms - config.grace_ms)
+        if expired:
+            self.ledger["expired"] += len(expired)
+        self.done.expire_before(now_ms - config.dedupe_horizon_ms)
+        self.swept_ms = now_ms
+        bound_ms = now_ms - config.early_ms - config.grace_ms
+        heap = self.heap
+        while heap and (heap[0][1] < bound_ms or heap[0][0] not in self.unsettled):
+            offset, _, identity = heapq.heappop(heap)
+            if offset not in self.unsettled:
+                continue
+            self.unsettled.discard(offset)
+            entries = self.waiting[identity]
+            gone = next(entry for entry in entries if entry.offset == offset)
+            self.ledger["late" if gone.late else "orphan"] += 1
+            entries.remove(gone)
+            if not entries:
+                del self.waiting[identity]
+
+    # -- checkpoint ----------------------------------------------------------------------------------------------
+
+    def acknowledged(self, sources: Iterable[int], first: int) -> None:
+        """The broker holds these predictions, from offset `first` of the predictions partition on."""
+        for where, source in enumerate(sources, first):
+            self.pending.set_where(source, where)
+
+    def dump(self, acknowledged: int) -> dict[str, Any]:
+        """State as of now, msgpack-able, without the contents of pending predictions and without done ids.
+
+        `acknowledged` is the end of the predictions log as far as the broker has confirmed it: whatever is pending and
+        not confirmed lies at or above it.
+        """
+        oldest = self.pending.oldest_where()
+        tail = acknowledged if oldest is None else min(oldest, acknowledged)
+        for _, _, where in self.logged.values():
+            tail = min(tail, where)
+        return {
+            "next": self.merge.positions(),
+            "high_ms": self.merge.watermarks(),
+            "tail": tail,
+            "open": self.pending.sources().to_list(),
+            "waiting": self.waiting,
+            "now_ms": self.now_ms,
+            "swept_ms": self.swept_ms,
+            "ledger": dict(self.ledger),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """The ledger with what is open: labels = joined + duplicate + correction + late + orphan + dead + waiting."""
+        waiting = sum(map(len, self.waiting.values()))
+        return {**self.ledger, "pending": len(self.pending), "waiting": waiting}
+
+
+class _Logged(msgspec.Struct):
+    """The part of a logged prediction that a restart needs."""
+
+    id: str
+    source: int
+    event_ms: int
+
+
+_LOGGED: Callable[[bytes], _Logged] = msgspec.json.Decoder(_Logged).decode
