@@ -1,1 +1,1 @@
-"""Durable state: signed checkpoints and what hangs on them."""
+"""Durable state: signed checkpoints, and the structures a stage keeps between them."""

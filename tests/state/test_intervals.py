@@ -1,0 +1,114 @@
+"""Intervals and OffsetSet behave as the plain sets they stand for."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.errors import StateError
+from streams.state.intervals import Intervals
+from streams.state.offsets import OffsetSet
+
+NUMBERS = st.integers(0, 120)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), NUMBERS, st.just(0)),
+        st.tuples(st.just("range"), NUMBERS, st.integers(0, 12)),
+        st.tuples(st.just("below"), NUMBERS, st.just(0)),
+    ),
+    max_size=80,
+)
+
+
+def ranges(numbers: set[int]) -> list[tuple[int, int]]:
+    """The maximal ranges of a set, found by looking at each member."""
+    starts = sorted(n for n in numbers if n - 1 not in numbers)
+    stops = sorted(n + 1 for n in numbers if n + 1 not in numbers)
+    return list(zip(starts, stops, strict=True))
+
+
+def follow(steps) -> tuple[Intervals, set[int]]:
+    intervals, model = Intervals(), set()
+    for step, number, length in steps:
+        if step == "add":
+            intervals.add(number)
+            model.add(number)
+        elif step == "range":
+            intervals.add_range(number, number + length)
+            model |= set(range(number, number + length))
+        else:
+            intervals.discard_below(number)
+            model = {n for n in model if n >= number}
+        assert list(intervals) == ranges(model)
+    return intervals, model
+
+
+@given(STEPS)
+def test_holds_what_a_set_would_hold(steps):
+    """After any history the ranges, the membership of every number and the count are those of a plain set."""
+    intervals, model = follow(steps)
+
+    assert [n for n in range(-2, 140) if n in intervals] == sorted(model)
+    assert intervals.count() == len(model)
+    assert bool(intervals) == bool(model)
+
+
+@given(STEPS, STEPS)
+def test_goes_on_after_msgpack_as_if_never_saved(before, after):
+    """What to_list gives survives msgpack, and the copy and the original take the same further steps alike."""
+    intervals, _ = follow(before)
+    copy = Intervals.from_list(msgspec.msgpack.decode(msgspec.msgpack.encode(intervals.to_list())))
+    for one in (intervals, copy):
+        for step, number, length in after:
+            if step == "add":
+                one.add(number)
+            elif step == "range":
+                one.add_range(number, number + length)
+            else:
+                one.discard_below(number)
+
+    assert copy == intervals
+
+
+def test_thousands_of_ranges_are_discarded_one_by_one():
+    """The front may fall away in any number of steps: look-ups never see what was discarded."""
+    intervals = Intervals()
+    for n in range(0, 2_000, 2):
+        intervals.add(n)
+    for mark in range(0, 2_000, 3):
+        intervals.discard_below(mark)
+        assert mark - 1 not in intervals
+        assert (mark in intervals) == (mark % 2 == 0)
+        assert intervals.count() == len(range(mark + mark % 2, 2_000, 2))
+    intervals.discard_below(5_000)
+    intervals.add(1)
+    assert list(intervals) == [(1, 2)]
+
+
+@pytest.mark.parametrize("flat", [[1], [1, 0], [1, 2, 0, 2], [1, 2, -1, 2], [3, -1]])
+def test_refuses_a_list_that_is_not_ranges(flat):
+    """Touching, overlapping, empty or unpaired ranges are never accepted from outside."""
+    with pytest.raises(StateError, match="intervals must be pairs"):
+        Intervals.from_list(flat)
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.one_of(st.integers(0, 40), st.integers(1_000, 1_060), st.integers(50_000, 50_010))),
+        max_size=80,
+    )
+)
+def test_offsets_leave_in_any_order(steps):
+    """An OffsetSet has the members, the smallest member and the ranges of a plain set, across block borders too."""
+    offsets, model = OffsetSet(), set()
+    for put, offset in steps:
+        if put:
+            assert offsets.add(offset) == (offset not in model)
+            model.add(offset)
+        else:
+            offsets.discard(offset)
+            model.discard(offset)
+
+    assert list(offsets.intervals()) == ranges(model)
+    assert offsets.min() == min(model, default=None)
+    assert all((n in offsets) == (n in model) for n in range(1_100))
