@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.errors import ConfigError
+from streams.kafka.java import Java
 
 DATA = "data"
 LOG = "logs/broker.log"
@@ -19,6 +20,7 @@ PROPERTIES = "server.properties"
 LOGGING = "log4j2.xml"
 
 _PORT_MAX = 65_535
+_JAVA_WARNS_OF_UNSAFE = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +107,11 @@ def log4j2_xml() -> str:
 
 
 def java_command(
-    java: Path, jars: tuple[Path, ...], main: str, *arguments: str, heap_mb: int, marks: tuple[str, ...] = ()
+    java: Java, jars: tuple[Path, ...], main: str, *arguments: str, heap_mb: int, marks: tuple[str, ...] = ()
 ) -> list[str]:
     """The command line of `main`, to be run in the broker's folder."""
     return [
-        str(java),
+        str(java.path),
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",  # 60 MB less than G1 on two cores
         "-XX:TieredStopAtLevel=1",  # a short-lived broker spends its time in the second compiler otherwise
@@ -117,6 +119,7 @@ def java_command(
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={LOGGING}",
+        *(["--sun-misc-unsafe-memory-access=allow"] if java.version >= _JAVA_WARNS_OF_UNSAFE else []),
         *marks,
         "-cp",
         ":".join(str(jar) for jar in jars),

@@ -1,0 +1,32 @@
+"""What every test may ask for: the session's one real Kafka, and pipeline names nobody else uses."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+
+from streams.kafka.broker_settings import LocalBrokerSettings
+from streams.kafka.local_broker import LocalBroker
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory) -> str:
+    """Address of a real Kafka, started for the first test that asks and stopped after the last.
+
+    It is attached: a killed test run leaves nothing behind. Its jars stay in the user's cache folder.
+    """
+    folder: Path = tmp_path_factory.mktemp("kafka")
+    with LocalBroker(LocalBrokerSettings(folder=folder)) as running:
+        bootstrap = running.status().bootstrap
+        assert bootstrap is not None
+        yield bootstrap
+
+
+@pytest.fixture
+def pipeline_name(request) -> str:
+    """A name for this test's pipeline: its own topics and groups on the shared broker, in any test order."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name).strip("-")[:40]
+    return f"{readable}-{uuid.uuid4().hex[:8]}"
