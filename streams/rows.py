@@ -65,10 +65,10 @@ class BadRow:
 
 
 class Rows:
-    """The rows of one file or of standard input; iterate once.
+    r"""The rows of one file or of standard input; iterate once.
 
     >>> import io
-    >>> rows = Rows(io.BytesIO(b"amount,country\\n12.5,NL\\n7\\n"), "csv", "events.csv")
+    >>> rows = Rows(io.BytesIO(b"amount,country\n12.5,NL\n7\n"), "csv", "events.csv")
     >>> [(type(row).__name__, row.number) for row in rows], rows.columns
     ([('Row', 2), ('BadRow', 3)], ['amount', 'country'])
     """
@@ -100,11 +100,15 @@ class Rows:
         """Rows in the file's order; raises RowsError where the file is not what it is said to be."""
         if self.form == "parquet":
             return self._parquet()
-        lines = _Lines(self._unpacked(), self.name, self.form)
+        lines = _Lines(self._unpacked(), self.name)
         return self._csv(lines) if self.form == "csv" else self._jsonl(lines)
 
     def _unpacked(self) -> BinaryIO:
-        buffered = self._raw if isinstance(self._raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", self._raw))
+        buffered = (
+            self._raw
+            if isinstance(self._raw, io.BufferedReader)
+            else io.BufferedReader(cast("io.RawIOBase", self._raw))
+        )
         if buffered.peek(2)[:2] == b"\x1f\x8b":
             return cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
         return buffered
@@ -112,7 +116,12 @@ class Rows:
     def _csv(self, lines: _Lines) -> Iterator[Row | BadRow]:
         header = next(lines, "")
         if not header.strip():
-            raise RowsError(f"{self.name} must begin with a line of column names, got {'an empty line' if header else 'nothing'}")
+            raise RowsError(
+                f"{self.name} must begin with a line of column names, got {'an empty line' if header else 'nothing'}"
+            )
+        problem = lines.take_problem()
+        if problem is not None:
+            raise RowsError(f"{self.name}, line 1 {problem}")
         delimiter = max(_DELIMITERS, key=header.count)
         self.columns = _checked_columns(next(csv.reader([header], delimiter=delimiter)), self.name)
         reader = csv.reader(lines, delimiter=delimiter)
@@ -207,11 +216,9 @@ def open_rows(source: str | Path, form: Format | None = None) -> Rows:
 class _Lines:
     """Lines of a byte stream as text; iterating never raises for a line's sake, `take_problem` tells."""
 
-    def __init__(self, stream: BinaryIO, name: str, form: Format) -> None:
+    def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
         self._name = name
-        self._newline = b"\n"
-        self._form = form
         self._problem: str | None = None
         self.number = 0
         """Of the line handed out last, from 1."""
@@ -254,7 +261,7 @@ def _checked_columns(names: list[str], file: str) -> list[str]:
     return columns
 
 
-def _not_what_it_says(head: bytes, said: Format) -> str | None:
+def _not_what_it_says(head: bytes, said: Format) -> str | None:  # noqa: PLR0911 - a list of reasons
     text = head.lstrip(b" \t\r\n\xef\xbb\xbf")
     if not text:
         return "must hold rows, got an empty file"
