@@ -1,0 +1,23 @@
+"""The loss of one prediction, the number that concept drift is watched on."""
+
+from __future__ import annotations
+
+from learners.output import Output
+from learners.target import Label, Target
+
+
+def example_loss(target: Target, label: Label, output: Output) -> float | None:
+    """0.0 or 1.0 (right or wrong) for classification, |label - prediction| for regression.
+
+    `label` is a parsed one. None where the candidate predicted nothing.
+
+    >>> target = Target(kind="regression")
+    >>> example_loss(target, 3.0, Output(2.5, None)), example_loss(target, 3.0, Output(None, None))
+    (0.5, None)
+    """
+    prediction = output[0]
+    if prediction is None:
+        return None
+    if target.kind == "regression":
+        return abs(float(label) - float(prediction))
+    return 0.0 if prediction == label else 1.0
