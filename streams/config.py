@@ -14,9 +14,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
 
-from learners.features import FeatureKind
+from learners.features import FeatureGuard, FeatureKind
 from learners.target import Target
 from streams.durations import format_duration_ms, parse_duration_ms
 
@@ -41,6 +50,11 @@ def _pipeline_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise ValueError("must be 1 to 64 letters, digits, '_' or '-' (topics are called <name>.features, …)")
     return name
+
+
+def _feature_names(features: dict[str, FeatureKind]) -> dict[str, FeatureKind]:
+    FeatureGuard(features)
+    return features
 
 
 class Section(BaseModel):
@@ -291,7 +305,7 @@ class Config(Section):
     topics: Annotated[TopicsConfig, HARMLESS] = TopicsConfig()
     mapping: Annotated[MappingConfig, HARMLESS] = MappingConfig()
     target: Annotated[TargetConfig, HARMLESS]
-    features: Annotated[dict[str, FeatureKind], REFUSE] = Field(min_length=1)
+    features: Annotated[dict[str, FeatureKind], REFUSE, AfterValidator(_feature_names)] = Field(min_length=1)
     """Name and kind of every feature: the worker itself never infers them."""
     input: Annotated[InputConfig, HARMLESS] = InputConfig()
     labels: Annotated[LabelsConfig, HARMLESS] = LabelsConfig()
@@ -306,7 +320,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        for place, names in (("thresholds", self.drift.thresholds), ("feature_detectors", self.drift.feature_detectors)):
+        for place, names in (
+            ("thresholds", self.drift.thresholds),
+            ("feature_detectors", self.drift.feature_detectors),
+        ):
             for name in names:
                 if name not in self.features:
                     raise ValueError(f"drift.{place}.{name} must be one of the features")

@@ -44,9 +44,9 @@ _BOUNDS = {
 
 def unknown_settings(tree: Mapping[str, Any]) -> Iterator[Problem]:
     """Every key that is no setting, with the nearest one that is."""
-    everywhere = list(_settings(Config, ""))
-    for path in _unknown(Config, tree, ""):
-        yield path, _unknown_text(path, everywhere)
+    everywhere = dict(_settings(Config, ""))
+    for path, siblings in _unknown(Config, tree, ""):
+        yield path, _unknown_text(path, siblings, everywhere)
 
 
 def problems_of(error: ValidationError, tree: Mapping[str, Any], concealed: frozenset[str]) -> list[Problem]:
@@ -84,19 +84,21 @@ def _keys(section: type[Section]) -> dict[str, Any]:
     return {info.alias or name: info.annotation for name, info in section.model_fields.items() if not info.exclude}
 
 
-def _settings(section: type[Section], prefix: str) -> Iterator[str]:
+def _settings(section: type[Section], prefix: str) -> Iterator[tuple[str, str]]:
+    """(Dotted path, key) of every setting that has a fixed place."""
     for key, annotation in _keys(section).items():
-        yield f"{prefix}{key}"
+        yield f"{prefix}{key}", key
         inner = section_of(annotation)
         if inner is not None:
             yield from _settings(inner, f"{prefix}{key}.")
 
 
-def _unknown(section: type[Section], tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def _unknown(section: type[Section], tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, list[str]]]:
+    """(Dotted path, the keys that its table knows) of every key that is no setting."""
     keys = _keys(section)
     for key, value in tree.items():
         if key not in keys:
-            yield f"{prefix}{key}"
+            yield f"{prefix}{key}", list(keys)
         elif isinstance(value, dict):
             inner = section_of(keys[key])
             if inner is not None:
@@ -108,18 +110,15 @@ def _unknown(section: type[Section], tree: Mapping[str, Any], prefix: str) -> It
                         yield from _unknown(each, one, f"{prefix}{key}.{name}.")
 
 
-def _unknown_text(path: str, everywhere: Sequence[str]) -> str:
+def _unknown_text(path: str, siblings: Sequence[str], everywhere: Mapping[str, str]) -> str:
     table, _, key = path.rpartition(".")
-    siblings = [known for known in everywhere if known.rpartition(".")[0] == table]
-    near = difflib.get_close_matches(path, siblings, n=1, cutoff=0.7)
-    if not near:  # the right key in the wrong table
-        last = {known: known.rpartition(".")[2] for known in everywhere}
-        wanted = difflib.get_close_matches(key, last.values(), n=1, cutoff=0.8)
-        near = [known for known in last if wanted and last[known] == wanted[0]][:1]
+    near = difflib.get_close_matches(key, siblings, n=1, cutoff=0.7)
     if near:
-        return f"is not a setting; did you mean {near[0]}?"
-    inside = ", ".join(known.rpartition(".")[2] for known in siblings)
-    return f"is not a setting; {f'[{table}] has' if table else 'there are'} {inside}" if inside else "is not a setting"
+        return f"is not a setting; did you mean {f'{table}.' if table else ''}{near[0]}?"
+    wanted = difflib.get_close_matches(key, everywhere.values(), n=1, cutoff=0.8)  # the right key in the wrong table
+    if wanted:
+        return f"is not a setting; did you mean {next(one for one in everywhere if everywhere[one] == wanted[0])}?"
+    return f"is not a setting; {f'[{table}] has' if table else 'there are'} {', '.join(siblings)}"
 
 
 def _place(loc: Sequence[int | str], tree: Mapping[str, Any]) -> list[str]:
