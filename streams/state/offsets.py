@@ -1,14 +1,17 @@
 """A set of log offsets from which members leave in any order, and whose ranges are asked for often.
 
 Offsets are grouped in blocks of 1,024; a block is one Python integer used as a bit field. Putting in and taking out
-cost a few integer operations whatever the size, and the ranges come from numpy in one pass over the bits: about 5 ms
-for 10^6 members, where a walk in Python would take 300 ms.
+cost a few integer operations whatever the size, and the ranges come from numpy in one pass over the bits: 1 to 20 ms
+for 10^6 members, by the number of ranges. `pack` is for whoever asks every second: it never walks over members.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
+from streams.errors import StateError
 from streams.state.intervals import Intervals
 
 _SHIFT = 10
@@ -68,11 +71,42 @@ class OffsetSet:
         if not self._blocks:
             return Intervals()
         blocks = sorted(self._blocks)
-        packed = b"".join([self._blocks[block].to_bytes(_BYTES, "little") for block in blocks])
-        bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), bitorder="little")
-        at = np.flatnonzero(bits)
-        members = (np.array(blocks, dtype=np.int64)[at >> _SHIFT] << _SHIFT) + (at & _MASK)
-        breaks = np.flatnonzero(np.diff(members) != 1)
-        starts = members[np.concatenate(([0], breaks + 1))]
-        stops = members[np.concatenate((breaks, [members.size - 1]))] + 1
+        whole: list[int] = []  # with an empty block in every gap, so that no range reaches over one
+        for block in blocks:
+            if whole and block != whole[-1] + 1:
+                whole.append(whole[-1] + 1)
+            whole.append(block)
+        get = self._blocks.get
+        packed = b"".join([get(block, 0).to_bytes(_BYTES, "little") for block in whole])
+        bits = np.zeros(len(whole) * _BLOCK + 2, dtype=np.uint8)
+        bits[1:-1] = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), bitorder="little")
+        edges = np.flatnonzero(bits[1:] != bits[:-1])
+        first, last = edges[::2], edges[1::2] - 1
+        base = np.array(whole, dtype=np.int64) << _SHIFT
+        starts = base[first >> _SHIFT] + (first & _MASK)
+        stops = base[last >> _SHIFT] + (last & _MASK) + 1
         return Intervals.from_ranges(starts.tolist(), stops.tolist())
+
+    def __len__(self) -> int:
+        return sum(bits.bit_count() for bits in self._blocks.values())
+
+    def pack(self) -> bytes:
+        """As bytes: per block its number (8 bytes) and its bits (128 bytes), ascending. Under 1 ms for 10^6 members."""
+        blocks = sorted(self._blocks.items())
+        return b"".join([block.to_bytes(8, "little") + bits.to_bytes(_BYTES, "little") for block, bits in blocks])
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """What `pack` gave.
+
+        Raises:
+            StateError: the bytes are not whole blocks.
+        """
+        if len(packed) % (8 + _BYTES):
+            raise StateError(f"packed offsets must be blocks of {8 + _BYTES} bytes, got {len(packed)} bytes")
+        made = cls()
+        for at in range(0, len(packed), 8 + _BYTES):
+            block, bits = packed[at : at + 8], packed[at + 8 : at + 8 + _BYTES]
+            if any(bits):
+                made._blocks[int.from_bytes(block, "little")] = int.from_bytes(bits, "little")
+        return made

@@ -1,0 +1,148 @@
+"""One named state between its stage and the store: adopt the newest checkpoint, refuse what does not fit, write cuts.
+
+For tasks and shards any valid checkpoint is good, whoever wrote it: it is a fold over the same logs. The first
+checkpoint is written before anything is sent, so outputs without a checkpoint always mean that state was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+import structlog
+
+from streams.config import Config, pinned
+from streams.errors import StateError
+from streams.kafka.sending import settled
+from streams.state.claims import next_generation
+from streams.state.envelope import Header
+from streams.state.store import Loaded, Store
+
+log = structlog.get_logger()
+
+VERSIONS = {name: version(name) for name in ("millrace", "river", "numpy")} | {"python": platform.python_version()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which cluster and which incarnation of each topic the state belongs to."""
+
+    cluster_id: str
+    topic_ids: Mapping[str, str]
+
+
+def pinned_by(config: Config, sections: Sequence[str]) -> dict[str, Any]:
+    """The settings below these sections whose change is not harmless."""
+    return {
+        path: value for path, value in pinned(config).items() if path.split(".")[0] in sections or path in sections
+    }
+
+
+def check_identity(header: Header, identity: Identity, name: str) -> None:
+    """Raises `StateError` when the checkpoint was written over other logs."""
+    if header.cluster_id != identity.cluster_id:
+        raise StateError(
+            f"checkpoint {name} must come from this Kafka cluster, got one of another cluster: "
+            "name another state.store, or start over with `millrace rebuild`"
+        )
+    for topic, topic_id in header.topic_ids.items():
+        now = identity.topic_ids.get(topic)
+        if now is not None and now != topic_id:
+            raise StateError(
+                f"checkpoint {name} must fit topic {topic}, got one that was deleted and made anew since: "
+                "`millrace rebuild` folds the logs as they are now"
+            )
+
+
+def check_config(saved: Mapping[str, Any], now: Mapping[str, Any], name: str) -> None:
+    """Raises `StateError` naming the settings that contradict the state."""
+    changed = [
+        f"{path} ({saved.get(path)!r} → {now.get(path)!r})"
+        for path in sorted({*saved, *now})
+        if saved.get(path) != now.get(path)
+    ]
+    if changed:
+        raise StateError(
+            f"checkpoint {name} must be written with these settings, got others now: {', '.join(changed)}. "
+            "Undo the change, run `millrace rebuild` to fold the logs with the new settings, or choose another name"
+        )
+
+
+class Durable:
+    """Cuts of one state, written one at a time under one generation."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        settings: Mapping[str, Any],
+        identity: Identity,
+        generation: int,
+        loaded: Loaded | None,
+    ) -> None:
+        self.store, self.name, self.settings, self.identity = store, name, settings, identity
+        self.generation, self.sequence = generation, 0
+        self.buckets: list[dict[str, Any]] = []
+        self.state: dict[str, Any] | None = None
+        if loaded is not None:
+            check_identity(loaded.header, identity, name)
+            payload = msgspec.msgpack.decode(loaded.payload, strict=False)
+            check_config(payload["settings"], settings, name)
+            self.state, self.buckets = payload["state"], payload["buckets"]
+        self.lock = asyncio.Lock()
+        self.saved_at = 0.0
+        self.bytes_last = 0
+        self.key_last = loaded.key if loaded is not None else ""
+
+    @classmethod
+    def adopt(cls, store: Store, name: str, settings: Mapping[str, Any], identity: Identity) -> Durable:
+        """Load the newest valid checkpoint and open the next generation; blocks on the store."""
+        generation = next_generation(store, name)
+        return cls(store, name, settings, identity, generation, store.newest(name))
+
+    def bucket_contents(self) -> list[bytes]:
+        """What the checkpoint's buckets hold, oldest first; blocks on the store."""
+        return [self.store.get_object(bucket["path"], bucket["digest"]) for bucket in self.buckets]
+
+    async def save(
+        self,
+        state: bytes,
+        offsets: Mapping[str, int],
+        after: Sequence[asyncio.Future[Any]] = (),
+        buckets: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """Write one cut, `state` in msgpack, once everything it rests on is acknowledged; answers its key."""
+        async with self.lock:
+            await settled(after)
+            payload = msgspec.msgpack.encode(
+                {"state": msgspec.Raw(state), "settings": self.settings, "buckets": list(buckets)}
+            )
+            self.sequence += 1
+            header = Header(
+                name=self.name,
+                generation=self.generation,
+                sequence=self.sequence,
+                offsets=dict(offsets),
+                cluster_id=self.identity.cluster_id,
+                topic_ids=dict(self.identity.topic_ids),
+                config_hash="",
+                versions=VERSIONS,
+                created_ms=int(time.time() * 1000),
+            )
+            self.key_last = await asyncio.to_thread(
+                self.store.write, self.name, self.generation, self.sequence, header, payload
+            )
+            self.buckets = [dict(bucket) for bucket in buckets]
+            self.saved_at = time.monotonic()
+            self.bytes_last = len(payload)
+            return self.key_last
+
+    def newest_is_ours(self) -> bool:
+        """Whether nobody has adopted this state since we did; blocks on the store."""
+        return self.store.newest_generation(self.name) == self.generation

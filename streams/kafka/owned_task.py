@@ -1,0 +1,276 @@
+"""One partition of the worker: restores its task, feeds it, sends what it emits, saves its cuts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+from faust.types import TP
+
+from streams.errors import StateError
+from streams.kafka.durable import Durable, pinned_by
+from streams.kafka.holes import Holes
+from streams.kafka.pace import Pace
+from streams.kafka.reading import bounds, read_to_end, reader, require_held
+from streams.kafka.sending import Outflow
+from streams.stages.merge import Input
+from streams.stages.task import Emitted, Task
+from streams.state.done import DoneIds
+from streams.state.pending import PendingStore
+
+if TYPE_CHECKING:
+    from streams.kafka.seam import Chunk
+    from streams.kafka.worker import Worker
+
+log = structlog.get_logger()
+
+BUFFER_ROWS = 20_000
+"""Rows of one input held in memory; above it, the fetch is paused."""
+SECTIONS = ("name", "topics", "mapping", "target", "features", "labels", "join")
+
+
+class OwnedTask:
+    """Partition `partition` on this worker, from assignment to revocation."""
+
+    def __init__(self, worker: Worker, partition: int) -> None:
+        self.worker, self.partition = worker, partition
+        self.name = f"task-{partition}"
+        config = worker.config
+        self.tps = (TP(config.topic("features"), partition), TP(config.topic("labels"), partition))
+        self.out_topic = config.topic("predictions")
+        self.shard = partition % config.topics.shards
+        self.wake = asyncio.Event()
+        self.ready = False
+        self.paused: set[TP] = set()
+        self.pace = Pace()
+        self.holes = Holes(self)
+        self.buckets = Buckets()
+        self.acknowledged_end = 0
+        self.changed = False
+        self.saving: asyncio.Task[None] | None = None
+        self.task: Task
+        self.durable: Durable
+        self.outflow: Outflow
+        self.runner: asyncio.Task[None] | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, *, parked: bool = False) -> None:
+        """Restore (unless the state was parked here and is still the newest), then work."""
+        self.wake, self.paused, self.ready = asyncio.Event(), set(), False
+        self.outflow = Outflow(self.worker.producer)
+        self.runner = self.worker.spawn(self._run(parked=parked), self.name)
+
+    async def _run(self, *, parked: bool) -> None:
+        if not parked:
+            await self._restore()
+        await self.worker.predictor_ready(self.shard)
+        self.ready = True
+        await self.worker.seek_and_resume(self.positions())
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            self._read_ends()
+            while await self._advance():
+                await asyncio.sleep(0)
+
+    async def _restore(self) -> None:
+        started, worker = time.perf_counter(), self.worker
+        settings = pinned_by(worker.config, SECTIONS)
+        self.durable = await asyncio.to_thread(Durable.adopt, worker.store, self.name, settings, worker.identity)
+        saved = self.durable.state
+        done = DoneIds()
+        async with reader(worker.connection) as consumer:
+            if saved is None:
+                _, self.acknowledged_end = await self._refuse_outputs_without_state(consumer)
+                starts = {f"{tp.topic}/{tp.partition}": await worker.start_offset(consumer, tp) for tp in self.tps}
+            else:
+                starts = {}
+                self.buckets.restore(self.durable.buckets)
+                done.restore(await asyncio.to_thread(self.durable.bucket_contents))
+            memory = PendingStore(worker.config.join.memory_rows, str(worker.scratch / self.name))
+            self.task = Task(self.partition, worker.task_config, worker.decoding, memory, done, saved, starts)
+            for side in (self.task.events, self.task.labels):
+                await require_held(consumer, side.topic, side.partition, side.next)
+            if saved is None:
+                await self._save(*self._cut())  # before anything is sent: outputs always have a checkpoint
+                tail = []
+            else:
+                await require_held(consumer, self.out_topic, self.partition, self.task.tail)
+                tail, self.acknowledged_end = await read_to_end(
+                    consumer, self.out_topic, self.partition, self.task.tail
+                )
+                self.task.restore(tail)
+        log.info(
+            "task_restored",
+            partition=self.partition,
+            generation=self.durable.generation,
+            next=self.task.merge.positions(),
+            pending=len(self.task.pending),
+            predictions_read=len(tail),
+            seconds=round(time.perf_counter() - started, 3),
+        )
+
+    async def _refuse_outputs_without_state(self, consumer: Any) -> tuple[int, int]:  # noqa: ANN401
+        begin, end = await bounds(consumer, self.out_topic, self.partition)
+        if end > 0:
+            raise StateError(
+                f"checkpoint {self.name} must exist beside {self.out_topic}/{self.partition}, which has {end} records, "
+                f"got none in {self.worker.config.state.store}: `millrace rebuild` folds the logs again"
+            )
+        return begin, end
+
+    async def park(self) -> bool:
+        """Revoked: stop at a consistent cut, make it durable; True if the state may be used again."""
+        if self.runner is not None:
+            self.runner.cancel()
+            await asyncio.wait([self.runner])
+        if not self.ready:
+            return False
+        self.ready = False
+        await self.outflow.drain()
+        if self.saving is not None:
+            await asyncio.wait([self.saving])
+        self.task.events.forget_buffered()
+        self.task.labels.forget_buffered()
+        await self._save(*self._cut())
+        return True
+
+    # -- work ----------------------------------------------------------------------------------------------------
+
+    async def _advance(self) -> bool:
+        """One step; False when there is nothing to do."""
+        worker = self.worker
+        predictor = worker.predictor(self.shard)
+        if predictor is None or worker.catching_up(self.shard):
+            await asyncio.sleep(0.001)
+            return predictor is not None
+        started = time.perf_counter()
+        emitted = self.task.step(self.pace.rows, predictor)
+        if emitted is None:
+            return False
+        self.pace.took(emitted.rows, time.perf_counter() - started)
+        self.changed = True
+        worker.rate.count(emitted.rows)
+        await self._emit(emitted)
+        self._resume_fetching()
+        return True
+
+    async def _emit(self, emitted: Emitted) -> None:
+        worker = self.worker
+        if emitted.predictions:
+            await self.outflow.send(
+                self.out_topic, self.partition, emitted.predictions, _Acknowledged(self, emitted.sources)
+            )
+        if emitted.examples:
+            note: Callable[[int, int], None] = worker.examples_noted(self.shard)
+            await self.outflow.send(worker.config.topic("examples"), self.shard, emitted.examples, note)
+        for letter in emitted.dead:
+            await worker.bury(self.outflow, letter)
+        self.outflow.check()
+
+    def feed(self, chunk: Chunk) -> None:
+        """Rows of one of the two inputs, from the agent."""
+        side: Input = self.task.events if chunk.topic == self.tps[0].topic else self.task.labels
+        if not side.feed(chunk.start, chunk.stop, chunk.rows):
+            self.holes.found(self.worker, chunk, side.read)
+            return
+        self.holes.none()
+        if side.buffered > BUFFER_ROWS:
+            partition = TP(chunk.topic, chunk.partition)
+            self.paused.add(partition)
+            self.worker.app.consumer.on_buffer_full(partition)  # pause_partitions would lose what is fetched already
+        self.wake.set()
+
+    def _resume_fetching(self) -> None:
+        for partition in list(self.paused):
+            side = self.task.events if partition == self.tps[0] else self.task.labels
+            if side.buffered < BUFFER_ROWS // 2:
+                self.paused.discard(partition)
+                self.worker.app.consumer.on_buffer_drop(partition)
+
+    def _read_ends(self) -> None:
+        ends = self.worker.app.consumer.ends
+        for side, partition in zip((self.task.events, self.task.labels), self.tps, strict=True):
+            side.end = ends.get(partition)
+
+    def positions(self) -> dict[TP, int]:
+        """Where to read on."""
+        return dict(zip(self.tps, (self.task.events.next, self.task.labels.next), strict=True))
+
+    def forget_buffered(self) -> None:
+        """Before a seek to `positions`."""
+        for side in (self.task.events, self.task.labels):
+            side.forget_buffered()
+        for partition in self.paused:
+            self.worker.app.consumer.on_buffer_drop(partition)
+        self.paused.clear()
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def cut_if_due(self) -> None:
+        """Start a checkpoint of the state as it is now, unless one is being written or nothing changed."""
+        if not self.ready or not self.changed or (self.saving is not None and not self.saving.done()):
+            return
+        self.changed = False
+        self.saving = self.worker.spawn(self._save_and_commit(*self._cut()), f"{self.name}-checkpoint")
+
+    def _cut(self) -> tuple[bytes, dict[str, int], list[asyncio.Future[Any]]]:
+        """State, positions and what they rest on, at one moment: no await inside."""
+        self.buckets.take(self.task.done)
+        state = self.task.dump(self.acknowledged_end)
+        return msgspec.msgpack.encode(state), self.task.merge.positions(), self.outflow_pending()
+
+    def outflow_pending(self) -> list[asyncio.Future[Any]]:
+        """What is sent and not acknowledged."""
+        return self.outflow.pending()
+
+    async def _save(self, state: bytes, offsets: dict[str, int], after: list[asyncio.Future[Any]]) -> None:
+        kept = await self.buckets.write(self.worker.store, self.name)
+        await self.durable.save(state, offsets, after, kept)
+
+    async def _save_and_commit(self, state: bytes, offsets: dict[str, int], after: list[asyncio.Future[Any]]) -> None:
+        await self._save(state, offsets, after)
+        await self.worker.show_progress(offsets)
+
+
+class _Acknowledged:
+    """Tells the task where its predictions lie, batch by batch."""
+
+    __slots__ = ("owned", "sources")
+
+    def __init__(self, owned: OwnedTask, sources: list[int]) -> None:
+        self.owned, self.sources = owned, sources
+
+    def __call__(self, base: int, count: int) -> None:
+        owned = self.owned
+        first = base if base >= 0 else owned.acknowledged_end  # a retried batch is answered without its offset
+        sources, self.sources = self.sources[:count], self.sources[count:]
+        owned.task.acknowledged(sources, first)
+        owned.acknowledged_end = max(owned.acknowledged_end, first + count)
+
+
+class Buckets:
+    """Done ids between the task, which adds some at each cut, and the store, which keeps them in pieces."""
+
+    def __init__(self) -> None:
+        self.fresh: list[bytes] = []
+        self.kept: list[dict[str, Any]] = []
+
+    def restore(self, references: list[dict[str, Any]]) -> None:
+        """The references of a checkpoint."""
+        self.kept = list(references)
+
+    def take(self, done: DoneIds) -> None:
+        """What was added since the last cut."""
+        bucket = done.cut()
+        if bucket is not None:
+            self.fresh.append(bucket)
+
+    async def write(self, store: Any, name: str) -> list[dict[str, Any]]:  # noqa: ANN401
+        """Make the fresh ones durable; answers all references."""
+        raise NotImplementedError

@@ -1,0 +1,231 @@
+"""The seam in Faust: whole chunks instead of records, exact positions, our own seeks, read-committed, idempotent.
+
+Faust keeps what it is good at: group membership, assignment, agents, signals, a producer. What it does not offer is
+overridden here and nowhere else, against faust-streaming 0.15.3 and aiokafka 0.14.0, which are pinned for that reason:
+
+- `AIOKafkaConsumerThread._create_worker_consumer`: isolation level and fetch wait have no setting.
+- `AIOKafkaConsumerThread._fetch_records`: runs beside aiokafka's own positions, so a chunk knows where it starts and
+  stops, control records included, and the last stable offset of its partition is known.
+- `AIOKafkaConsumerThread._seek_wait`: every seek passes here.
+- `Consumer.perform_seek`, `Consumer.resume_partitions`: positions are ours; a partition that restores stays paused.
+- `Consumer._wait_next_records`: stock Faust sleeps a full second when every partition is paused.
+- `Producer._settings_extra`: idempotence has no setting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import aiokafka
+import faust
+from aiokafka.consumer import fetcher
+from faust.assignor.client_assignment import ClientAssignment
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+FETCH_WAIT_MS = 250
+"""How long the broker may hold an empty fetch."""
+PACE_S = 0.005
+"""A record fetched alone costs about 1 ms of CPU: at a trickle, collect this long before the next fetch."""
+PACE_ROWS = 100
+IDLE_S = 0.005
+
+
+class Stage(Protocol):
+    """What the consumer asks of the process that owns the stages."""
+
+    def positions(self, assignment: Iterable[TP]) -> dict[TP, int]:
+        """Where to read on, for the partitions that are ready; rows buffered before are forgotten."""
+        ...
+
+    def is_ready(self, partition: TP) -> bool:
+        """Whether its state is loaded."""
+        ...
+
+    def kick(self) -> None:
+        """New rows or new end offsets have come."""
+        ...
+
+
+class Chunk:
+    """What one fetch brought for one partition: offsets [start, stop) and the rows among them.
+
+    Stands where Faust expects a record, with the attributes that it reads.
+    """
+
+    __slots__ = ("partition", "rows", "start", "stop", "topic")
+    key = checksum = None
+    timestamp = timestamp_type = serialized_key_size = serialized_value_size = 0
+    headers = ()
+
+    def __init__(self, partition: TP, start: int, stop: int, rows: Sequence[Any]) -> None:
+        self.topic, self.partition = partition.topic, partition.partition
+        self.start, self.stop, self.rows = start, stop, rows
+
+    @property
+    def offset(self) -> int:
+        """For Faust: the last offset inside."""
+        return self.stop - 1
+
+    @property
+    def value(self) -> Chunk:
+        """For Faust: a chunk is its own payload."""
+        return self
+
+
+class ChunkSchema(faust.Schema):  # type: ignore[misc]
+    """Hands chunks through undecoded: nothing may fail before our own decoding."""
+
+    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:  # noqa: ANN401, ARG002, D102
+        return None
+
+    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ANN401, ARG002, D102
+        return message.value
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread that fetches."""
+
+    def __post_init__(self) -> None:  # noqa: D105
+        super().__post_init__()
+        self.reached: dict[TP, int] = {}
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - see the module's docstring
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        return consumer
+
+    async def _seek_wait(self, consumer: Any, partitions: Mapping[Any, int]) -> None:  # noqa: ANN401
+        self.reached.update({TP(*partition): offset for partition, offset in partitions.items()})
+        await super()._seek_wait(consumer, partitions)
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None  # noqa: ANN401, ASYNC109
+    ) -> dict[TP, list[Chunk]]:
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001
+        if assignment is None:
+            return {}
+        chunks: dict[TP, list[Chunk]] = {}
+        ends: dict[TP, int] = {}
+        for partition in [TP(*active) for active in active_partitions]:
+            try:
+                state = assignment.state_value(aiokafka.TopicPartition(*partition))
+            except KeyError:
+                continue
+            if state is None:
+                continue
+            end = state.lso if state.lso is not None and state.lso >= 0 else state.highwater
+            if end is not None:
+                ends[partition] = end
+            start = self.reached.get(partition)
+            if start is None or not state.has_valid_position:
+                continue
+            rows = records.get(aiokafka.TopicPartition(*partition)) or records.get(partition) or []
+            if rows or state.position != start:
+                chunks[partition] = [Chunk(partition, start, state.position, rows)]
+                self.reached[partition] = state.position
+        self.consumer.ends.update(ends)
+        return chunks
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Asks the app's stage where to read."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.ends: dict[TP, int] = {}
+        self.sparse = False
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Also called in mid-flight: always to the positions of the state we hold."""
+        await self.seek_wait(self.app.stage.positions(self.assignment()))
+
+    def resume_partitions(self, partitions: Iterable[TP]) -> None:
+        """Faust resumes before it seeks; what still restores must wait."""
+        super().resume_partitions({partition for partition in partitions if self.app.stage.is_ready(partition)})
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ANN401, ASYNC109
+        if self.flow_active and not self._get_active_partitions():
+            await asyncio.sleep(IDLE_S)
+            return {}, self._get_active_partitions()
+        if self.sparse:
+            await asyncio.sleep(PACE_S)
+        records, active = await super()._wait_next_records(timeout)
+        self.sparse = sum(len(chunks[0].rows) for chunks in (records or {}).values()) < PACE_ROWS
+        self.app.stage.kick()
+        return records, active
+
+    def verify_event_path(self, now: float, partition: TP) -> None:
+        """Faust's stall warnings watch its own offsets, which are not ours."""
+
+
+class Producer(driver.Producer):  # type: ignore[misc]
+    """Idempotent, acknowledged by all in-sync replicas."""
+
+    def _settings_extra(self) -> dict[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Faust's Kafka transport with our consumer and producer."""
+
+    Consumer = Consumer
+    Producer = Producer
+
+
+class App(faust.App):  # type: ignore[misc]
+    """A Faust app whose consumer reads where `stage` says."""
+
+    stage: Stage
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+
+class OneOwner(PartitionAssignor):  # type: ignore[misc]
+    """Every partition to one member: the one that has most of them already, else the smallest member id."""
+
+    @property
+    def name(self) -> str:
+        """Members with another assignor cannot join the group."""
+        return "millrace-one-owner"
+
+    def _perform_assignment(self, cluster: Any, member_metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        clients = {member: self._get_client_metadata(metadata) for member, metadata in member_metadata.items()}
+        topics = {topic for metadata in member_metadata.values() for topic in metadata.subscription}
+        held = {
+            member: sum(len(partitions) for partitions in client.assignment.actives.values())
+            for member, client in clients.items()
+        }
+        owner = max(sorted(clients), key=lambda member: held[member])
+        self._update_member_urls(clients)
+        everything = {topic: sorted(cluster.partitions_for_topic(topic) or ()) for topic in topics}
+        assignments = {
+            member: ClientAssignment(actives=everything if member == owner else {}, standbys={}) for member in clients
+        }
+        return self._protocol_assignments(
+            assignments,
+            self._get_changelog_distribution(assignments),
+            self._get_external_topic_distribution(assignments),
+            dict.fromkeys(topics, 0),
+        )
+
+
+def keep_records_as_fetched() -> None:
+    """Rows stay aiokafka's own C records (offset, timestamp, key, value, headers).
+
+    Stock aiokafka copies each into a ConsumerRecord of twelve fields that nobody here reads, which costs about a fifth
+    of the whole path of an event.
+    """
+    fetcher.PartitionRecords._consumer_record = lambda _self, _partition, record: record  # noqa: SLF001
