@@ -1,8 +1,8 @@
 """The SQLite file behind `PendingStore`: a cache that dies with its process.
 
-The file is unlinked as soon as it is open, so that neither a kill nor a second store in the same folder leaves
-anything behind. One transaction is opened and never ended: nobody reads the file after this process, and ending it would cost a write
-per row. Journal and fsync are off for the same reason.
+The file is unlinked as soon as it is open, so that neither a kill nor a second store in the same folder leaves anything
+behind. One transaction is opened and never ended: nobody reads the file after this process, and ending it would cost a
+write per row. Journal and fsync are off for the same reason.
 """
 
 from __future__ import annotations
