@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streams.config import Config
+    from streams.config_file import ConfigSource
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="MILLRACE_CONFIG", metavar="FILE", help="The pipeline's millrace.toml."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: --set kafka.bootstrap=host:9092. Repeatable."),
+]
+CONFIG = Path("millrace.toml")
+"""The default of every `--config`."""
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> "Config":
+    """The configuration that a command works on; raises ConfigError."""
+    return read_config(path, overrides).config
+
+
+def read_config(path: Path, overrides: list[str] | None = None) -> "ConfigSource":
+    """As `load_config`, with where its values came from."""
+    from streams.config_file import read
+
+    parts = [override.partition("=") for override in overrides or []]
+    for key, equals, _ in parts:
+        if not (key.strip() and equals):
+            raise ConfigError("", f"--set must be KEY=VALUE, got {key!r}")
+    return read(path, {key.strip(): value.strip() for key, _, value in parts})
