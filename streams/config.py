@@ -243,14 +243,17 @@ class DriftConfig(Section):
     """A window is evaluated every so many predictions."""
     rows_min: Annotated[int, REBUILD] = Field(default=200, ge=1)
     """Below so many present values nothing is judged."""
-    numeric_statistic: Annotated[str, REBUILD] = "jensenshannon"
+    numeric_statistic: Annotated[str, REBUILD] = "ks_distance"
+    """What a numeric column's verdict rests on, by Evidently's name; the others are shown beside it."""
     categorical_statistic: Annotated[str, REBUILD] = "jensenshannon"
     thresholds: Annotated[dict[str, float], REBUILD] = Field(default_factory=dict)
-    """By feature; else the statistic's own."""
+    """By feature; else the statistic's own, raised to what stable data of this size may reach."""
     windows_min: Annotated[int, REBUILD] = Field(default=3, ge=1)
     """Consecutive windows above the threshold that make an alarm."""
     windows_quiet: Annotated[int, REBUILD] = Field(default=5, ge=1)
     """Consecutive windows without a signal that end an incident."""
+    rebase_after_windows: Annotated[int, REBUILD] = Field(default=25, ge=0)
+    """An incident that lasts so many windows is the new normal: a new reference is taken. 0 means never."""
     loss_detectors: Annotated[tuple[str, ...], REBUILD] = ("adwin",)
     feature_detectors: Annotated[dict[str, tuple[str, ...]], REBUILD] = Field(default_factory=dict)
     missing_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)
@@ -270,6 +273,8 @@ class RetrainConfig(Section):
 
     examples_min: Annotated[int, HARMLESS] = Field(default=1_000, ge=1)
     """A request that names fewer examples since the change reaches back before it."""
+    severity_min: Annotated[Literal["info", "warning", "critical"], HARMLESS] = "warning"
+    """An incident below it is no reason to retrain."""
     examples_max: Annotated[int, HARMLESS] = Field(default=100_000, ge=1)
 
 

@@ -193,6 +193,10 @@ class RetrainRequest(msgspec.Struct, frozen=True):
     version: int
     reason: str
     evidence: list[dict[str, Any]]
+    since_ms: int
+    """When the change is believed to have begun."""
+    basis: Literal["since_change", "latest"]
+    """`latest`: the ranges are not the stretch since the change, there being too few examples or too many."""
     ranges: dict[str, tuple[int, int]]
     """`topic/partition` → offsets from, to (exclusive)."""
     examples: int

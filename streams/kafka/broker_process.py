@@ -112,6 +112,7 @@ def supervise(arguments: argparse.Namespace) -> None:
     started = {"token": arguments.token, "pid": os.getpid(), "java_pid": java.pid, "started_ms": _now_ms()}
     write_json(folder / RECORD, record | started)
     reason = _wait_for_reason(java, wakeup, attached=arguments.attached)
+    write_json(folder / RECORD, record | started | {"stopping": True})  # nobody may rely on it any more
     returncode = _end(java, arguments.grace)
     ended = {"token": arguments.token, "reason": reason, "returncode": returncode, "time_ms": _now_ms()}
     write_json(folder / LAST_EXIT, ended)

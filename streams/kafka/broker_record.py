@@ -31,6 +31,7 @@ class BrokerRecord:
     attached: bool
     kafka: str
     started_ms: int
+    stopping: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:

@@ -16,7 +16,7 @@ from streams.kafka.ports import kafka_answers
 class BrokerStatus:
     """What is known about the folder's broker."""
 
-    state: Literal["running", "starting", "stopped", "crashed"]
+    state: Literal["running", "starting", "stopping", "stopped", "crashed"]
     """`starting` also means: does not answer. `crashed`: ended without having been asked to."""
     folder: Path
     bootstrap: str | None = None
@@ -39,8 +39,9 @@ def broker_status(folder: Path) -> BrokerStatus:
         last = LastExit.read(folder)
         crashed = record is not None or (last is not None and last.reason == "ended by itself")
         return BrokerStatus(state="crashed" if crashed else "stopped", folder=folder)
+    answers = not record.stopping and kafka_answers(record.port)
     return BrokerStatus(
-        state="running" if kafka_answers(record.port) else "starting",
+        state="stopping" if record.stopping else "running" if answers else "starting",
         folder=folder,
         bootstrap=record.bootstrap,
         pid=record.pid,

@@ -66,6 +66,7 @@ class LocalBroker:
             raise BrokerError("could not start Kafka: kafka.bootstrap must name a broker on this system, not 'local'")
         if (status := self.status()).state == "running" and status.bootstrap:
             return status.bootstrap
+        self.stop()  # what is left of one that this object started and that crashed
         jars = ensure_jars(self._report)
         java = self._java or find_java()
         deadline = time.monotonic() + self.settings.start_timeout_s

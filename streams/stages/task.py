@@ -206,7 +206,11 @@ class Task:
     def _predict(self, event: Any, event_ms: int, source: int, model: Predictor) -> bytes:  # noqa: ANN401 - CheckedEvent
         said = model.predict(event.features)
         champion = said[model.champion]
-        others = {name: Output(o.prediction, o.probabilities) for name, o in said.items() if o is not champion}
+        others = {
+            name: Output(output.prediction, output.probabilities)
+            for name, output in said.items()
+            if name != model.champion
+        }
         return encode(
             Prediction(
                 event.id,

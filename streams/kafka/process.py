@@ -1,0 +1,80 @@
+"""From a configuration to a running worker or monitor process: connection, identity, state store, signals, exit."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
+
+import structlog
+
+from streams.config import Config
+from streams.errors import BrokerError
+from streams.kafka.admin import Admin
+from streams.kafka.durable import Identity
+from streams.kafka.security import aiokafka_settings
+from streams.kafka.topics import topic_specs
+from streams.state.open import open_store
+from streams.state.store import Store
+
+log = structlog.get_logger()
+
+
+class Ground(NamedTuple):
+    """What every long-running process stands on."""
+
+    config: Config
+    connection: Mapping[str, Any]
+    identity: Identity
+    store: Store
+
+
+def prepare(config: Config, bootstrap: str) -> Ground:
+    """Reach the broker (at most 10 s), see that the topics exist, open the store.
+
+    Raises:
+        BrokerError: no broker, or topics are missing: the message names the command that makes them.
+    """
+    with Admin(config.kafka, bootstrap) as admin:
+        wanted = [spec.name for spec in topic_specs(config)]
+        ids = admin.topic_ids(wanted)
+        missing = [topic for topic in wanted if topic not in ids]
+        if missing:
+            raise BrokerError(
+                f"could not find {len(missing)} of the pipeline's {len(wanted)} topics ({', '.join(missing)}): "
+                "`millrace topics create` makes them"
+            )
+        identity = Identity(cluster_id=admin.cluster_id(), topic_ids=ids)
+    return Ground(config, aiokafka_settings(config.kafka, bootstrap), identity, open_store(config))
+
+
+def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run `main(stop)` on uvloop; SIGINT and SIGTERM set `stop`, a second one ends at once."""
+
+    async def guarded() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def ask() -> None:
+            if stop.is_set():
+                log.warning("stopped_at_once", state="as of the last checkpoint")
+                sys.exit(130)
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ask)
+        await main(stop)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(guarded())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

@@ -1,0 +1,368 @@
+"""Watch: the stage that sees every prediction and example of a pipeline, closes windows and tells people.
+
+It merges `predictions` and `examples` by record time, keeps the last rows as a window, and every `slide_rows`
+predictions compares it with the reference. Verdicts go to the decider, its signals to the incidents, and what people
+act on into the outbox, to be published once the checkpoint that holds it is durable. The cut (next offset of every
+input) names the window for ever: ids derive from it, and the same rows can be read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from drift.comparison import compare
+from drift.decisions import Decider, PersistentThreshold
+from drift.detectors import DetectorState
+from drift.evidence import ColumnEvidence, DetectorAlarm, Signal, Subject, WindowEvidence
+from drift.example_index import ExampleIndex
+from drift.incidents import Incidents
+from drift.phases import IncidentPhase
+from drift.reference import Reference
+from drift.retrain import RetrainPolicy
+from drift.window import SlidingWindow, WindowConfig
+from learners.loss import example_loss
+from learners.output import Output as Said
+from learners.scores import PrequentialScores
+from streams.config import Config
+from streams.messages import Alert, Cut, Example, Prediction, RetrainRequest, WindowMetrics
+from streams.stages import telling
+from streams.stages.label_delays import LabelDelays
+from streams.stages.learn import Learnt
+from streams.stages.merge import Input, Merge, positions_of
+from streams.stages.watch_settings import (
+    CONFIDENCE,
+    PREDICTION,
+    build_detectors,
+    column_of,
+    comparison_config,
+    decider_config,
+    incidents_config,
+    retrain_config,
+    watched_columns,
+    with_thresholds,
+)
+from streams.state.intervals import Intervals
+from streams.state.outbox import deterministic_id
+
+PREDICTIONS, EXAMPLES = 0, 1  # ranks: at the same millisecond the prediction goes first
+_PREDICTION: Callable[[bytes], Prediction] = msgspec.json.Decoder(Prediction).decode
+_EXAMPLE: Callable[[bytes], Example] = msgspec.json.Decoder(Example).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDue:
+    """An incident has started: the very rows of its window, for a report."""
+
+    incident: str
+    title: str
+    cut: Cut
+    reference: Reference
+    window: SlidingWindow
+    """A copy."""
+    labels: Mapping[str, Any]
+    """Labels known by now, by event id."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one step found out."""
+
+    rows: int = 0
+    metrics: list[WindowMetrics] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    requests: list[RetrainRequest] = field(default_factory=list)
+    reports: list[ReportDue] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    """New ones, to be stored before the next checkpoint."""
+
+
+class Watch:
+    """One pipeline's windows, verdicts and incidents.
+
+    `saved` is what `dump` gave, `reference` the one it names (or the one of `drift.reference.file` at a first start),
+    `states` the detectors' states, which the caller keeps in a form of its own.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        saved: Mapping[str, Any] | None = None,
+        reference: Reference | None = None,
+        states: Iterable[DetectorState] = (),
+        decider: Decider | None = None,
+    ) -> None:
+        self.config, drift = config, config.drift
+        self.target = config.target.build()
+        self.columns = watched_columns(config.features, config.target.task)
+        self.comparison = with_thresholds(comparison_config(drift), drift, config.features)
+        self.decider = decider or PersistentThreshold(decider_config(drift))
+        self.incidents = Incidents(incidents_config(config))
+        self.retrain = RetrainPolicy(retrain_config(config))
+        self.detectors = build_detectors(config)
+        self.window = SlidingWindow(WindowConfig(window_rows=drift.window_rows, kinds=self.columns.kinds))
+        self._collecting_config = WindowConfig(window_rows=drift.reference.rows, kinds=self.columns.kinds)
+        self.collecting: SlidingWindow | None = None if reference else SlidingWindow(self._collecting_config)
+        self.reference = reference
+        self.examples = ExampleIndex()
+        self.delays = LabelDelays(drift.window_rows)
+        names = [*config.models.candidates, *_baselines(config)]
+        self.scores = PrequentialScores(self.target, names, window=drift.window_rows)
+        self.labels: dict[str, Any] = {}
+        """Labels of the last rows by id, for reports."""
+        self.alarms: list[DetectorAlarm] = []
+        self.seen = [Intervals() for _ in range(config.topics.partitions)]
+        self.learnt = Learnt()
+        self.windows = 0
+        """Evaluated since the reference was taken."""
+        self.windows_total = 0
+        self.incident_windows = 0
+        self.rows_due = drift.slide_rows
+        self.served = (config.models.champion, 0)
+        """Name and version of the model that made the last prediction."""
+        saved = saved or {"next": {}, "high_ms": {}}
+        self.merge = Merge(self._inputs(saved))
+        self.next: dict[tuple[int, int], int] = {(i.rank, i.partition): i.next for i in self.merge.inputs}
+        if "windows" in saved:
+            self._restore(saved)
+        for state in states:
+            self._restore_detector(state)
+
+    def _inputs(self, saved: Mapping[str, Any]) -> list[Input]:
+        topics = self.config.topics
+        places = [(self.config.topic("predictions"), p, PREDICTIONS) for p in range(topics.partitions)]
+        places += [(self.config.topic("examples"), shard, EXAMPLES) for shard in range(topics.shards)]
+        return [
+            Input(t, p, rank, positions_of(saved["next"], t, p, 0), positions_of(saved["high_ms"], t, p, 0))
+            for t, p, rank in places
+        ]
+
+    # -- work ----------------------------------------------------------------------------------------------------
+
+    def step(self, limit: int) -> Seen | None:
+        """Take up to about `limit` rows of each input; None when there is nothing to do or an input must be waited for."""
+        turns = self.merge.take(limit)
+        if not turns:
+            return None
+        seen = Seen(rows=len(turns))
+        for turn in turns:
+            self.next[turn.rank, turn.partition] = turn.offset + 1
+            value = turn.row.value
+            if value is None:
+                continue
+            try:
+                if turn.rank == PREDICTIONS:
+                    self._prediction(_PREDICTION(value), turn.partition, seen)
+                else:
+                    self._example(_EXAMPLE(value), turn.partition, turn.offset)
+            except msgspec.DecodeError:
+                continue  # somebody else's record in a topic of ours: `millrace topics check` is for that
+        return seen
+
+    def _prediction(self, said: Prediction, partition: int, seen: Seen) -> None:
+        known = self.seen[partition]
+        if said.source in known:
+            return  # said twice after a crash: the first one counts
+        known.add(said.source)
+        self.served = (said.model, said.version)
+        self.delays.predicted()
+        values: dict[str, object] = {column_of(name): value for name, value in said.features.items()}
+        values[PREDICTION] = self._shown(said)
+        if said.probabilities:
+            values[CONFIDENCE] = max(said.probabilities.values())
+        for (subject, name), detector in self.detectors.items():
+            if subject.kind == "feature" and (number := said.features.get(subject.name)) is not None:
+                self._detect(subject, name, float(number), detector.rows + 1, said.event_ms)
+        if self.reference is None:
+            self._collect(said, values, seen)
+            return
+        self.window.append(said.id, said.event_ms, values)
+        self.rows_due -= 1
+        if self.rows_due <= 0:
+            self.rows_due = self.config.drift.slide_rows
+            self._evaluate(self.reference, seen)
+
+    def _shown(self, said: Prediction) -> object:
+        if said.prediction is None or self.target.kind == "regression":
+            return said.prediction
+        return str(said.prediction)
+
+    def _collect(self, said: Prediction, values: Mapping[str, object], seen: Seen) -> None:
+        if self.collecting is None:
+            self.collecting = SlidingWindow(self._collecting_config)
+        self.collecting.append(said.id, said.event_ms, values)
+        if self.collecting.full:
+            columns = self.collecting.columns()
+            self.reference = Reference.from_columns(self.columns.kinds, columns)
+            self.collecting = None
+            self.windows, self.rows_due = 0, self.config.drift.slide_rows
+            seen.references.append(self.reference)
+
+    def _example(self, example: Example, shard: int, offset: int) -> None:
+        partition, source = example.label_source
+        if not self.learnt.first_time(partition, source, example.closed):
+            return
+        if example.kind == "correction":
+            self.delays.corrected()
+            if example.id in self.labels:
+                self.labels[example.id] = example.label
+            return
+        self.delays.joined(example.id, example.label_ms - example.event_ms)
+        self.examples.observe(f"{self.config.topic('examples')}/{shard}", offset=offset, event_ms=example.event_ms)
+        self.labels[example.id] = example.label
+        if len(self.labels) > 4 * self.config.drift.window_rows:
+            del self.labels[next(iter(self.labels))]
+        said = {name: Said(output.prediction, output.probabilities) for name, output in example.candidates.items()}
+        champion = said[example.model] = Said(example.prediction, example.probabilities)
+        self.scores.update(example.label, said)
+        loss = example_loss(self.target, example.label, champion)
+        if loss is None:
+            return
+        for (subject, name), detector in self.detectors.items():
+            if subject.kind == "loss":
+                self._detect(subject, name, loss, detector.rows + 1, example.event_ms)
+
+    def _detect(self, subject: Subject, name: str, value: float, row: int, event_ms: int) -> None:
+        if self.detectors[subject, name].update(value):
+            self.alarms.append(DetectorAlarm(subject=subject, detector=name, row=row, event_ms=event_ms))
+
+    # -- a window ------------------------------------------------------------------------------------------------
+
+    def cut(self) -> Cut:
+        """Where the inputs stand at this row."""
+        offsets = {f"{i.topic}/{i.partition}": self.next[i.rank, i.partition] for i in self.merge.inputs}
+        return Cut(deterministic_id(self.config.name, *(f"{k}:{v}" for k, v in sorted(offsets.items()))), offsets)
+
+    def _evaluate(self, reference: Reference, seen: Seen) -> None:
+        self.windows += 1
+        self.windows_total += 1
+        cut, window = self.cut(), self.window
+        subjects = {name: subject for name, subject in self.columns.subjects.items() if name in reference.kinds}
+        columns = compare(reference, window.columns(), subjects, self.comparison)
+        evidence = WindowEvidence(
+            rows=len(window), from_ms=window.from_ms, to_ms=window.to_ms, columns=columns, alarms=tuple(self.alarms)
+        )
+        self.alarms = []
+        signals = self.decider.decide(evidence)
+        phases = self.incidents.update(signals, cut=cut.id, window=self.windows_total, event_ms=window.to_ms)
+        self._tell(phases, cut, seen)
+        seen.metrics.append(self._metrics(cut, evidence, columns, signals, reference))
+        self._rebase_if_normal(cut, seen)
+
+    def _tell(self, phases: Iterable[IncidentPhase], cut: Cut, seen: Seen) -> None:
+        model, version = self.served
+        for phase in phases:
+            report = f"{phase.incident}.html" if self.config.reports.on_incident else None
+            seen.alerts.append(telling.alert(phase, cut, model, version, report))
+            request = self.retrain.request(phase, self.examples, model=model, version=version)
+            if request is not None:
+                seen.requests.append(telling.retrain_request(request, cut))
+            if phase.phase == "started" and self.reference is not None:
+                seen.reports.append(self.report(phase.incident, phase.title, cut, self.reference))
+
+    def report(self, incident: str, title: str, cut: Cut, reference: Reference) -> ReportDue:
+        """The rows of the window as it is now."""
+        copy = SlidingWindow.restore(self.window.config, self.window.snapshot())
+        labels = {identity: self.labels[identity] for identity in copy.ids() if identity in self.labels}
+        return ReportDue(incident=incident, title=title, cut=cut, reference=reference, window=copy, labels=labels)
+
+    def _metrics(
+        self,
+        cut: Cut,
+        evidence: WindowEvidence,
+        columns: tuple[ColumnEvidence, ...],
+        signals: tuple[Signal, ...],
+        reference: Reference,
+    ) -> WindowMetrics:
+        judged = [column.verdict for column in columns if column.verdict != "not_enough_data"]
+        return WindowMetrics(
+            id=cut.id,
+            window=self.windows_total,
+            cut=cut,
+            rows=evidence.rows,
+            from_ms=evidence.from_ms,
+            to_ms=evidence.to_ms,
+            verdict="drift" if signals else ("stable" if judged else "not_enough_data"),
+            columns=[telling.column(evidence) for evidence in columns],
+            quality={name: scores["window"] for name, scores in self.scores.report().items()},
+            labels=self.delays.report(self.window.ids()),
+            alarms=[telling.alarm(alarm) for alarm in evidence.alarms],
+            incident=self.incidents.open_incident,
+            reference=reference.digest,
+        )
+
+    def _rebase_if_normal(self, cut: Cut, seen: Seen) -> None:
+        """An incident that lasts is the new normal: end it, and take a new reference from here on."""
+        self.incident_windows = self.incident_windows + 1 if self.incidents.open_incident else 0
+        limit = self.config.drift.rebase_after_windows
+        if limit and self.incident_windows >= limit:
+            self.rebase(cut, seen)
+
+    def rebase(self, cut: Cut, seen: Seen) -> None:
+        """Forget the reference and collect a new one; an open incident ends."""
+        self._tell(self.incidents.rebase(cut=cut.id, event_ms=self.window.to_ms), cut, seen)
+        self.decider.rebase()
+        self.reference, self.incident_windows = None, 0
+        self.window = SlidingWindow(self.window.config)
+
+    # -- checkpoint ----------------------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, Any]:
+        """State as of now, msgpack-able; detectors and the reference's bytes apart."""
+        return {
+            "next": self.merge.positions(),
+            "high_ms": self.merge.watermarks(),
+            "windows": self.windows,
+            "windows_total": self.windows_total,
+            "incident_windows": self.incident_windows,
+            "rows_due": self.rows_due,
+            "reference": self.reference.digest if self.reference else "",
+            "collecting": self.collecting.snapshot() if self.collecting else None,
+            "window": self.window.snapshot(),
+            "seen": [known.to_list() for known in self.seen],
+            "learnt": self.learnt.dump(),
+            "decider": self.decider.snapshot(),
+            "incidents": self.incidents.snapshot(),
+            "retrain": self.retrain.snapshot(),
+            "examples": self.examples.snapshot(),
+            "delays": self.delays.snapshot(),
+            "scores": self.scores.snapshot(),
+            "labels": list(self.labels.items()),
+            "alarms": [telling.alarm(alarm) for alarm in self.alarms],
+            "served": self.served,
+        }
+
+    def detector_states(self) -> list[DetectorState]:
+        """Of all detectors, in a stable order."""
+        return [detector.state() for detector in self.detectors.values()]
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        self.windows, self.windows_total = saved["windows"], saved["windows_total"]
+        self.incident_windows, self.rows_due = saved["incident_windows"], saved["rows_due"]
+        self.collecting = None
+        if saved["collecting"] is not None:
+            self.collecting = SlidingWindow.restore(self._collecting_config, saved["collecting"])
+        self.window = SlidingWindow.restore(self.window.config, saved["window"])
+        self.seen = [Intervals.from_list(ranges) for ranges in saved["seen"]]
+        self.learnt = Learnt(saved["learnt"])
+        self.decider.restore(saved["decider"])
+        self.incidents.restore(saved["incidents"])
+        self.retrain.restore(saved["retrain"])
+        self.examples.restore(saved["examples"])
+        self.delays.restore(saved["delays"])
+        self.scores.restore(saved["scores"])
+        self.labels = dict(saved["labels"])
+        self.alarms = [telling.alarm_from(alarm) for alarm in saved["alarms"]]
+        self.served = tuple(saved["served"])
+
+    def _restore_detector(self, state: DetectorState) -> None:
+        for (_, name), detector in self.detectors.items():
+            if name == state.name and detector.state().watch == state.watch:
+                detector.restore(state)
+
+
+def _baselines(config: Config) -> list[str]:
+    return ["no_change", "mean" if config.target.task == "regression" else "prior"]

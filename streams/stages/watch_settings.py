@@ -1,0 +1,123 @@
+"""The watch stage's parts from the configuration, and which columns it watches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drift.comparison import ComparisonConfig, VerdictRule
+from drift.decisions import PersistentThresholdConfig
+from drift.detectors import Detector, Watch, build_detector
+from drift.evidence import ColumnKind, Subject
+from drift.incidents import IncidentsConfig
+from drift.retrain import RetrainConfig
+from learners.features import FeatureKind
+from streams.config import Config, DriftConfig
+from streams.errors import ConfigError
+
+PREDICTION, CONFIDENCE = "prediction", "confidence"
+"""Columns of the model's own streams; a feature of such a name keeps its own under `feature:`."""
+_FEATURE = "feature:"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a window holds: every feature, the prediction, and for classification its probability."""
+
+    kinds: Mapping[str, ColumnKind]
+    subjects: Mapping[str, Subject]
+
+
+def column_of(feature: str) -> str:
+    """The window's column of a feature."""
+    return _FEATURE + feature
+
+
+def watched_columns(features: Mapping[str, FeatureKind], task: str) -> Columns:
+    """Columns and what each is about.
+
+    >>> sorted(watched_columns({"amount": "numeric"}, "binary").kinds.items())
+    [('confidence', 'numeric'), ('feature:amount', 'numeric'), ('prediction', 'categorical')]
+    """
+    kinds: dict[str, ColumnKind] = {column_of(name): kind for name, kind in features.items()}
+    subjects = {column_of(name): Subject(kind="feature", name=name) for name in features}
+    kinds[PREDICTION] = "numeric" if task == "regression" else "categorical"
+    subjects[PREDICTION] = Subject(kind="prediction")
+    if task != "regression":
+        kinds[CONFIDENCE] = "numeric"
+        subjects[CONFIDENCE] = Subject(kind="confidence")
+    return Columns(kinds, subjects)
+
+
+def comparison_config(drift: DriftConfig) -> ComparisonConfig:
+    """Statistics and thresholds; raises ConfigError where they do not fit."""
+    try:
+        numeric, categorical = VerdictRule(statistic=drift.numeric_statistic), VerdictRule(
+            statistic=drift.categorical_statistic
+        )
+        return ComparisonConfig(numeric=numeric, integer=numeric, categorical=categorical, rows_min=drift.rows_min)
+    except ValueError as error:
+        raise ConfigError("", str(error)) from error
+
+
+def with_thresholds(base: ComparisonConfig, drift: DriftConfig, features: Mapping[str, FeatureKind]) -> ComparisonConfig:
+    """The same with the thresholds that were set for single features."""
+    rules = {
+        column_of(name): VerdictRule(statistic=base.rule(column_of(name), features[name]).statistic, threshold=threshold)
+        for name, threshold in drift.thresholds.items()
+    }
+    return ComparisonConfig(
+        numeric=base.numeric,
+        integer=base.integer,
+        categorical=base.categorical,
+        columns=rules,
+        rows_min=base.rows_min,
+    )
+
+
+def decider_config(drift: DriftConfig) -> PersistentThresholdConfig:
+    """When a verdict becomes a signal."""
+    return PersistentThresholdConfig(
+        windows_min=drift.windows_min,
+        rows_min=drift.rows_min,
+        missing_share_rise=drift.missing_share_rise,
+        new_category_share_rise=drift.new_category_share_rise,
+        out_of_range_share_rise=drift.out_of_range_share_rise,
+        feature_detectors=bool(drift.feature_detectors),
+    )
+
+
+def incidents_config(config: Config) -> IncidentsConfig:
+    """When signals become one incident."""
+    return IncidentsConfig(pipeline=config.name, windows_quiet=config.drift.windows_quiet)
+
+
+def retrain_config(config: Config) -> RetrainConfig:
+    """When an incident is a reason to retrain; raises ConfigError where the settings do not fit."""
+    retrain = config.retrain
+    try:
+        return RetrainConfig(
+            examples_min=retrain.examples_min, examples_max=retrain.examples_max, severity_min=retrain.severity_min
+        )
+    except ValueError as error:
+        raise ConfigError("retrain", str(error)) from error
+
+
+def build_detectors(config: Config) -> dict[tuple[Subject, str], Detector]:
+    """Per-event detectors by subject and name; raises ConfigError naming the setting."""
+    loss: Watch = "loss" if config.target.task == "regression" else "error"
+    wanted: list[tuple[str, Subject, Watch, str]] = [
+        ("drift.loss_detectors", Subject(kind="loss"), loss, name) for name in config.drift.loss_detectors
+    ]
+    for feature, names in config.drift.feature_detectors.items():
+        path = f"drift.feature_detectors.{feature}"
+        if config.features[feature] == "categorical":
+            raise ConfigError(path, "must name a numeric feature, got a categorical one")
+        wanted += [(path, Subject(kind="feature", name=feature), "number", name) for name in names]
+    detectors: dict[tuple[Subject, str], Detector] = {}
+    for path, subject, watch, name in wanted:
+        try:
+            detectors[subject, name] = build_detector(name, watch=watch)
+        except ValueError as error:
+            raise ConfigError(path, str(error)) from error
+    return detectors
