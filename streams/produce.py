@@ -1,21 +1,18 @@
-"""From rows to the records that are sent, and when: no broker here, and no clock but the one handed in.
+"""From rows to the records that are sent: an event and a label of each, in the shape the config says.
 
-`RecordWriter` makes an event and a label of each row, `schedule` puts them in order of their due time. Both sides of
-a row carry the same key, so that they land on the same partition and can meet.
+Both sides of a row carry the same key, so that they land on the same partition and can meet. When they are sent is
+`streams.schedule`'s part.
 """
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from learners.target import Label
 from streams.config import Config, EventMapping, LabelMapping
-from streams.durations import parse_duration_ms
 from streams.infer import feature_name
 from streams.messages import Event, LabelRecord, encode
 from streams.rows import BadRow, Row, RowsError
@@ -23,8 +20,6 @@ from streams.values import LabelReader, feature_value, parse_time
 
 Side = Literal["features", "labels", "events"]
 ID_CHARS_MAX = 256
-WAITING_MAX = 1_000_000
-"""Labels that may wait for their time; at the bound the next event waits for the oldest of them."""
 
 
 class Record(NamedTuple):
@@ -42,13 +37,6 @@ class Pair(NamedTuple):
     label: Record | None
 
 
-class Due(NamedTuple):
-    """A record and its time, in milliseconds since the start of sending."""
-
-    due_ms: float
-    record: Record
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Which columns are what; None means the name of the field itself, if there is such a column."""
@@ -59,20 +47,6 @@ class Columns:
     key: str | None = None
     """None: the id."""
     label: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How fast rows are sent, and how long after its event a label is."""
-
-    rate: float | None = None
-    """Rows for each second; None: as fast as possible."""
-    delay_rows: int = 0
-    delay_ms: int = 0
-
-    def __post_init__(self) -> None:
-        if self.rate is not None and not 0 < self.rate <= 1_000_000:  # noqa: PLR2004 - far beyond what it can send
-            raise ValueError(f"rate must be between 0 and 1,000,000 rows a second, got {self.rate!r}")
 
 
 class RecordWriter:
@@ -210,54 +184,6 @@ class RecordWriter:
                 f"must be at most {self._bytes_max:,} bytes (input.event_bytes_max), got {len(record.value):,}"
             )
         return record
-
-
-def schedule(pairs: Iterable[Pair], pace: Pace, elapsed_ms: Callable[[], float]) -> Iterator[Due]:
-    """Records in the order of their due times, which never fall; each label after its own event.
-
-    `elapsed_ms` tells the time since the start of sending; it is asked once for each row, only without a rate.
-
-    >>> pairs = [Pair(Record("features", b"", b"%d" % n), Record("labels", b"", b"%d" % n)) for n in range(3)]
-    >>> [(due.due_ms, due.record.role, due.record.value) for due in schedule(pairs, Pace(rate=10, delay_rows=1), float)]
-    [(0.0, 'features', b'0'), (100.0, 'features', b'1'), (100.0, 'labels', b'0'),
-     (200.0, 'features', b'2'), (200.0, 'labels', b'1'), (300.0, 'labels', b'2')]
-    """
-    interval_ms = 0.0 if pace.rate is None else 1000.0 / pace.rate
-    waiting: deque[tuple[int, Due]] = deque()  # (row it waits for, label)
-    row, now_ms = 0, 0.0
-    for row, (event, label) in enumerate(pairs, 1):
-        while len(waiting) >= WAITING_MAX:
-            now_ms = max(now_ms, waiting[0][1].due_ms)
-            yield waiting.popleft()[1]
-        now_ms = max(now_ms, elapsed_ms() if pace.rate is None else (row - 1) * interval_ms)
-        while waiting and waiting[0][0] < row and waiting[0][1].due_ms <= now_ms:
-            yield waiting.popleft()[1]
-        if event is not None:
-            yield Due(now_ms, event)
-        if label is not None:
-            due_ms = now_ms + pace.delay_rows * interval_ms + pace.delay_ms
-            waiting.append((row + pace.delay_rows, Due(due_ms, label)))
-        while waiting and waiting[0][0] <= row and waiting[0][1].due_ms <= now_ms:
-            yield waiting.popleft()[1]
-    for _, due in waiting:
-        yield Due(max(due.due_ms, now_ms), due.record)
-
-
-def parse_delay(text: str) -> tuple[int, int]:
-    """(Rows, milliseconds) of `500 rows`, `30s` …; raises ValueError.
-
-    >>> parse_delay("500 rows"), parse_delay("30s"), parse_delay("0")
-    ((500, 0), (0, 30000), (0, 0))
-    """
-    rows = re.fullmatch(r"([\d_,]+)\s*rows?", text.strip())
-    if rows is not None and rows[1].strip("_,"):
-        return int(re.sub(r"[_,]", "", rows[1])), 0
-    if text.strip() == "0":
-        return 0, 0
-    try:
-        return 0, parse_duration_ms(text)
-    except ValueError:
-        raise ValueError(f'must be rows or a duration, such as "500 rows" or "30s", got {text!r}') from None
 
 
 def _at(column: str, read: Callable[[object], Any], raw: object) -> Any:  # noqa: ANN401 - what `read` gives
