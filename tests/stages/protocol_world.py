@@ -80,7 +80,7 @@ class RecordingLearner(Learner):
 
     def __init__(self, saved=None):
         super().__init__(0, "examples", Model(), Scores(), saved)
-        self.order = list((saved or {}).get("order", []))
+        self.order = [tuple(source) for source in (saved or {}).get("order", [])]
 
     def _learn(self, example):
         self.order.append(example.label_source)
@@ -95,9 +95,10 @@ def partition_of(number):
 
 
 class World:
-    def __init__(self, seed, task=Task, learner=RecordingLearner):
+    def __init__(self, seed, task=Task, learner=RecordingLearner, process=None):
         self.random, self.clock = random.Random(seed), 0
         self.task_class, self.learner_class = task, learner
+        self.process_class = process or TaskProcess
         self.features, self.labels, self.predictions = [[Log() for _ in range(PARTITIONS)] for _ in range(3)]
         self.examples = Log()
         self.saved = [[] for _ in range(PARTITIONS + 1)]
@@ -118,7 +119,7 @@ class World:
             )
 
     def adopt(self, p):
-        return (TaskProcess if p < PARTITIONS else LearnerProcess)(self, p)
+        return (self.process_class if p < PARTITIONS else LearnerProcess)(self, p)
 
     def run(self):
         chance = self.random
@@ -153,7 +154,7 @@ class World:
 
     def calm(self):
         """The same inputs without a fault: what must have been learnt."""
-        calm = World(0, self.task_class, self.learner_class)
+        calm = World(0)
         calm.features, calm.labels = self.features, self.labels
         owners = [calm.adopt(p) for p in range(PARTITIONS + 1)]
         for owner in owners:
@@ -182,6 +183,9 @@ class World:
             broken.append(f"{len(self.examples)} examples, {told} accounted for")
         for p, owner in enumerate(self.owners[:PARTITIONS]):
             broken += conservation(owner.stage, self.features[p], self.labels[p], self.predictions[p])
+            sources = [msgspec.json.decode(row.value)["source"] for row in self.predictions[p]]
+            if not self.zombies and len(sources) != len(set(sources)):
+                broken.append("an event was predicted anew although its prediction was in the log")
         return broken
 
 
