@@ -17,7 +17,6 @@ import structlog
 
 from streams.errors import StateError
 from streams.state.lineage import NOTHING, Position, claim_file, parent_file
-from streams.state.place import doing
 from streams.state.store import Loaded, Store
 
 log = structlog.get_logger(__name__)
@@ -51,12 +50,8 @@ def next_generation(store: Store, name: str) -> int:
     """
     for _ in range(_ATTEMPTS):
         generation = store.listing(name).generation + 1
-        try:
-            with doing(f"claim generation {generation} of {name}"):
-                _mark(store, f"{store.folder(name)}/{claim_file(generation)}")
-        except _TakenError:
-            continue
-        return generation
+        if store.mark(name, claim_file(generation)):
+            return generation
     raise StateError(f"could not claim a generation of {name}: others took {_ATTEMPTS} in between")
 
 
@@ -70,8 +65,7 @@ def adopt(store: Store, name: str) -> Adopted:
     generation = next_generation(store, name)
     loaded = newest_on_lineage(store, name)
     parent = loaded.position if loaded else None
-    with doing(f"name the parent of generation {generation} of {name}"):
-        store.place.mark(f"{store.folder(name)}/{parent_file(generation, parent or NOTHING)}")
+    store.mark(name, parent_file(generation, parent or NOTHING))
     log.info("history_adopted", name=name, generation=generation, parent=parent)
     return Adopted(name, generation, parent, loaded)
 
@@ -88,14 +82,3 @@ def newest_on_lineage(store: Store, name: str) -> Loaded | None:
 def still_owner(store: Store, claim: Adopted) -> bool:
     """Whether nobody has claimed the history since. Ask after the checkpoint is durable and before publishing."""
     return store.listing(claim.name).generation == claim.generation
-
-
-class _TakenError(StateError):
-    """Somebody was first."""
-
-
-def _mark(store: Store, path: str) -> None:
-    try:
-        store.place.mark(path)
-    except FileExistsError as error:
-        raise _TakenError from error

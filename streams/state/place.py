@@ -56,10 +56,10 @@ def open_place(url: str, at_step: Step | None) -> Place:
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Whatever the medium raises becomes `could not <what>`; a missing file and our own errors pass."""
+    """Whatever the medium raises becomes `could not <what>`; our own errors pass."""
     try:
         yield
-    except (MillraceError, FileNotFoundError):
+    except MillraceError:
         raise
     except Exception as error:  # each fsspec file system has exceptions of its own
         raise StateError(f"could not {what}: {type(error).__name__}: {error}") from error

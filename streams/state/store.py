@@ -144,12 +144,14 @@ class Store:
             vanished = False
             for position in order(self.listing(name)):
                 try:
-                    return self.load(name, position)
-                except FileNotFoundError:  # pruned since the listing: there is a newer one
-                    vanished = True
+                    loaded = self.load(name, position)
                 except EnvelopeError as error:
                     reasons.append(error.reason)
                     log.warning("checkpoint_invalid", key=self._key(name, position), reason=error.reason)
+                    continue
+                if loaded:
+                    return loaded
+                vanished = True  # pruned since the listing: there is a newer one
             if not vanished:
                 break
         else:
@@ -161,16 +163,17 @@ class Store:
             )
         return None
 
-    def load(self, name: str, position: Position) -> Loaded:
-        """One checkpoint.
+    def load(self, name: str, position: Position) -> Loaded | None:
+        """One checkpoint, None if it is not there.
 
         Raises:
             EnvelopeError: it is not valid.
-            FileNotFoundError: it is not there.
+            StateError: the store could not be read.
         """
         key = self._key(name, position)
-        with doing(f"read checkpoint {key}"):
-            blob = self.place.read(key)
+        blob = self._read(key)
+        if blob is None:
+            return None
         header, payload = open_sealed(blob, self.keys)
         if header.kind != "checkpoint" or (header.name, header.generation, header.sequence) != (name, *position):
             raise EnvelopeError("filed under another name")
@@ -188,6 +191,15 @@ class Store:
         """Checkpoints and claims of a name."""
         with doing(f"list checkpoints of {name}"):
             return Listing.of(self.place.names(self.folder(name)))
+
+    def mark(self, name: str, file: str) -> bool:
+        """Make an empty file beside the checkpoints, exclusively: False if somebody was first."""
+        with doing(f"claim {file} of {name}"):
+            try:
+                self.place.mark(f"{self.folder(name)}/{file}")
+            except FileExistsError:
+                return False
+        return True
 
     def folder(self, name: str) -> str:
         """Where the files of a name are, relative to the store."""
@@ -226,13 +238,9 @@ class Store:
         found = _OBJECT.fullmatch(path)
         if found is None or found[3] != digest:
             raise StateError(f"an object's path must be objects/<kind>/<name>/<its digest>.obj, got {path[:200]!r}")
-        with doing(f"read object {path}"):
-            try:
-                blob = self.place.read(path)
-            except FileNotFoundError as error:
-                raise StateError(
-                    f"object {path} must exist, got nothing: it was pruned, or another store wrote it"
-                ) from error
+        blob = self._read(path)
+        if blob is None:
+            raise StateError(f"object {path} must exist, got nothing: it was pruned, or another store wrote it")
         header, payload = open_sealed(blob, self.keys)
         if header.kind != "object" or header.name != f"{given_name(found[1])}/{given_name(found[2])}":
             raise EnvelopeError("filed under another name")
@@ -281,7 +289,7 @@ class Store:
             return 0
         used: set[str] = set()
         for position in listing.checkpoints:
-            with suppress(EnvelopeError, FileNotFoundError):
+            with suppress(EnvelopeError):
                 used.update(self._objects_of(name, position))
         return self.prune_objects(kind, lambda stored: stored.path in used, name)
 
@@ -289,14 +297,17 @@ class Store:
 
     def _objects_of(self, name: str, position: Position) -> tuple[str, ...]:
         key = self._key(name, position)
-        known = self._referenced.get(key)
-        return self.load(name, position).header.objects if known is None else known
+        if key not in self._referenced:
+            loaded = self.load(name, position)
+            self._referenced[key] = loaded.header.objects if loaded else ()
+        return self._referenced[key]
 
     def _prune(self, name: str, generation: int) -> None:
         listing = self.listing(name)
         if listing.generation > generation:
             return
-        kept = listing.lineage()[: self.keep]
+        adopted = generation in listing.parents
+        kept = (listing.lineage() if adopted else listing.newest_first())[: self.keep]
         folder = self.folder(name)
         for position in listing.checkpoints.difference(kept):
             key = self._key(name, position)
@@ -310,6 +321,13 @@ class Store:
             if old < oldest:
                 self.place.remove(f"{folder}/{parent_file(old, parent)}")
         self.place.sweep(folder, lambda draft, _: draft[:9] <= f"{generation:09d}")
+
+    def _read(self, path: str) -> bytes | None:
+        with doing(f"read {path}"):
+            try:
+                return self.place.read(path)
+            except FileNotFoundError:
+                return None
 
     def _key(self, name: str, position: Position) -> str:
         return f"{self.folder(name)}/{checkpoint_file(position)}"
