@@ -77,6 +77,9 @@ group.min.session.timeout.ms=1000
 # A record of 8 MiB is the most that input.event_bytes_max allows, times four for derived topics, and its batch.
 message.max.bytes=33685504
 socket.request.max.bytes=104857600
+# After a kill the node may come back only when its last life has timed out: 9 s by default.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=250
 # A small machine: few threads, and 8 MiB for the cleaner instead of 128.
 num.network.threads=2
 num.io.threads=4
