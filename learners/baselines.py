@@ -78,10 +78,13 @@ class Prior:
     Output(prediction='yes', probabilities={'no': 0.25, 'yes': 0.75})
     """
 
-    __slots__ = ("_counts", "_stale", "_target", "_told")
+    __slots__ = ("_counts", "_even", "_keys", "_labels", "_places", "_stale", "_told")
 
     def __init__(self, target: Target) -> None:
-        self._target = target
+        self._labels, self._keys = target.labels, target.keys
+        self._places = {label: place for place, label in enumerate(target.labels)}
+        # Binary: positive only if its share is greater than 0.5, as for every candidate.
+        self._even = None if target.negative is None else target.place(target.negative)
         self._counts = [0] * len(target.labels)
         self._told = NOTHING
         self._stale = False
@@ -89,21 +92,20 @@ class Prior:
     def predict(self) -> Output:
         """Majority and shares."""
         if self._stale:  # a batch of labels is often learnt between two predictions
-            counts, total = self._counts, sum(self._counts)
-            shares = {key: count / total for key, count in zip(self._target.keys, counts, strict=True)}
-            self._told = Output(self._target.labels[self._majority()], shares)
+            counts = self._counts
+            total = sum(counts)
+            most = max(counts)
+            place = counts.index(most)
+            if self._even is not None and 2 * most == total:
+                place = self._even
+            shares = {key: count / total for key, count in zip(self._keys, counts)}  # noqa: B905 - strict costs
+            self._told = Output(self._labels[place], shares)
             self._stale = False
         return self._told
 
-    def _majority(self) -> int:
-        if self._target.kind == "binary":  # positive iff its share is greater than 0.5, as for every candidate
-            positive = self._target.place(self._target.positive)  # type: ignore[arg-type]
-            return positive if self._counts[positive] > self._counts[1 - positive] else 1 - positive
-        return self._counts.index(max(self._counts))
-
     def learn(self, label: Label) -> None:
         """Count it."""
-        self._counts[self._target.place(label)] += 1
+        self._counts[self._places[label]] += 1
         self._stale = True
 
     def snapshot(self) -> list[Any]:

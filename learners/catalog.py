@@ -82,7 +82,7 @@ CATALOG: Mapping[str, ModelSpec] = {
         cost_us=25,
         classifier=linear_model.SoftmaxRegression,
         assemble=pipelines.softmax,
-        extra=_RATE,
+        extra={**_RATE, "l2": 0.0},  # River's own default is an integer
     ),
     "passive_aggressive": ModelSpec(
         description="scaled passive-aggressive: each example moves the weights just as far as it must",

@@ -21,14 +21,18 @@ class Output(NamedTuple):
 
 
 NOTHING = Output(None, None)
+"""The model has nothing to say yet, or is suspended."""
+NOT_FINITE = Output(None, None)
+"""The model answered NaN, infinity or no probability: the same on the wire, told apart by identity."""
 _new = tuple.__new__  # half the price of Output(...): this runs for every event and candidate
 
 
 def predictor(model: Any, target: Target) -> Callable[[Features], Output]:  # noqa: ANN401 - River's or the user's
     """Read a River-like model's answers as `Output`s; whatever the model raises comes through.
 
-    Binary: the prediction is the positive label if and only if its probability is greater than 0.5.
-    An empty or not finite answer is `Output(None, None)`. The function is bound to this very model.
+    Binary: the prediction is the positive label if and only if its probability is greater than 0.5. An empty
+    answer is `NOTHING`, one that is no number or no probability `NOT_FINITE`. The function is bound to this very
+    model.
 
     >>> from river import dummy
     >>> target = Target(kind="binary", labels=("no", "yes"), positive="yes")
@@ -59,7 +63,7 @@ def _binary(model: Any, target: Target) -> Callable[[Features], Output]:  # noqa
             return NOTHING
         p = answer.get(True, 0.0)
         if not 0.0 <= p <= 1.0:  # also NaN
-            return NOTHING
+            return NOT_FINITE
         if type(p) is not float:
             p = float(p)
         return _new(Output, (positive if p > 0.5 else negative, {negative_key: 1.0 - p, positive_key: p}))  # noqa: PLR2004
@@ -82,7 +86,7 @@ def _multiclass(model: Any, target: Target) -> Callable[[Features], Output]:  # 
         shares = [float(answer.get(place, 0.0)) for place in places]
         highest = max(shares)
         if not (min(shares) >= 0.0 and highest <= 1.0) or not math.isfinite(sum(shares)):
-            return NOTHING
+            return NOT_FINITE
         return Output(labels[shares.index(highest)], dict(zip(keys, shares, strict=True)))
 
     return predict
@@ -106,6 +110,6 @@ def _regression(model: Any) -> Callable[[Features], Output]:  # noqa: ANN401
         if answer is None:
             return NOTHING
         number = float(answer)  # np.float64, too, which the wire would not take
-        return Output(number, None) if math.isfinite(number) else NOTHING
+        return Output(number, None) if math.isfinite(number) else NOT_FINITE
 
     return predict

@@ -1,0 +1,134 @@
+"""One model among the candidates: it learns each example wholly or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from learners.allowlist import Allowlist
+from learners.output import NOT_FINITE, NOTHING, Features, Output, predictor
+from learners.pipelines import Model
+from learners.snapshots import dumps, loads
+from learners.target import Target
+
+JOURNAL_MAX = 1000
+"""Examples kept since the last snapshot of the model; replaying them undoes a half-learnt one.
+
+Each time so many more are learnt, the candidate also looks whether the model still answers with numbers.
+"""
+
+
+class Failure(NamedTuple):
+    """A candidate could not learn an example, or can learn no more."""
+
+    candidate: str
+    error: str
+    """The exception's type, without its text, which may hold values; `NotFinite` for a poisoned model."""
+    suspended: bool
+    """From now on it predicts None and learns nothing."""
+
+
+class Candidate:
+    """A model, its last snapshot, and the examples since.
+
+    River's `learn_one` that raises has often changed the model already. The candidate then goes back to its
+    snapshot and learns the journal again, so the bad example leaves no trace.
+    """
+
+    def __init__(self, name: str, model: Model, target: Target, allow: Allowlist, failures_max: int) -> None:
+        self.name = name
+        self.failures = 0
+        """Examples it could not learn, ever."""
+        self.streak = 0
+        """Of these, the last ones in a row."""
+        self.suspended = False
+        self._target = target
+        self._allow = allow
+        self._failures_max = failures_max
+        self.journal: list[tuple[Features, Any]] = []
+        self._learnt_before = 0  # the journal
+        self._journal_max = JOURNAL_MAX
+        self._snapshot = dumps(model)
+        self._take(loads(self._snapshot, allow))  # a model that cannot come back is refused now, not after a crash
+
+    def _take(self, model: Model) -> None:
+        self.model = model
+        self.learn_one: Callable[[Features, Any], object] = model.learn_one
+        self.predict: Callable[[Features], Output] = predictor(model, self._target)
+
+    def learn(self, features: Features, answer: Any) -> Failure | None:  # noqa: ANN401 - bool, place or number
+        """Fold in one example; `answer` is what `Target.to_model` gave. The mapping is kept: do not change it."""
+        if self.suspended:
+            return None
+        try:
+            self.learn_one(features, answer)
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; nothing else runs in here
+            return self._failed(type(error).__name__)
+        if self.streak:
+            self.streak = 0
+        journal = self.journal
+        journal.append((features, answer))
+        return self._full(features) if len(journal) >= self._journal_max else None
+
+    @property
+    def learnt(self) -> int:
+        """Examples in the model."""
+        return self._learnt_before + len(self.journal)
+
+    def _full(self, features: Features) -> Failure | None:
+        self.snapshot()
+        if not self._poisoned(features):
+            return None
+        self._suspend()
+        return Failure(self.name, "NotFinite", suspended=True)
+
+    def _poisoned(self, features: Features) -> bool:
+        try:
+            return self.predict(features) is NOT_FINITE
+        except Exception:  # noqa: BLE001 - whoever predicts for somebody counts it
+            return False
+
+    def _failed(self, error: str) -> Failure:
+        self.failures += 1
+        self.streak += 1
+        try:
+            self._take(loads(self._snapshot, self._allow))
+            for features, answer in self.journal:
+                self.learn_one(features, answer)
+        except Exception:  # noqa: BLE001 - it learnt these before, so it is not a function of its examples
+            self.streak = self._failures_max
+        if self.streak >= self._failures_max:
+            self._suspend()
+        return Failure(self.name, error, suspended=self.suspended)
+
+    def _suspend(self) -> None:
+        self.suspended = True
+        self.predict = _nothing
+        self.snapshot()
+
+    def snapshot(self) -> bytes:
+        """The model as bytes; from here on the journal starts anew. Nothing is pickled while nothing was learnt."""
+        if self.journal:
+            self._snapshot = dumps(self.model)
+            self._begin_journal(self.learnt)
+        return self._snapshot
+
+    def _begin_journal(self, learnt: int) -> None:
+        self.journal = []
+        self._learnt_before = learnt
+        # Full at every multiple of JOURNAL_MAX learnt, whenever snapshots are taken in between: those moments
+        # differ between a live run and its replay, and what a look at the model decides must not.
+        self._journal_max = JOURNAL_MAX - learnt % JOURNAL_MAX
+
+    def restore(self, blob: bytes, learnt: int, failures: int, streak: int, *, suspended: bool) -> None:
+        """Go on where `snapshot` was taken."""
+        self._take(loads(blob, self._allow))
+        self._snapshot = blob
+        self._begin_journal(learnt)
+        self.failures, self.streak, self.suspended = failures, streak, suspended
+        if suspended:
+            self.predict = _nothing
+
+
+def _nothing(_: Features) -> Output:
+    return NOTHING
