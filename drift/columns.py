@@ -87,16 +87,17 @@ def pack(kind: ColumnKind, encoded: Column) -> dict[str, Any]:
 
 def unpack(path: str, packed: Mapping[str, Any], rows: int) -> tuple[ColumnKind, Column]:
     """What `pack` was given. Raises ValueError naming `path` if the dict is not one of its own."""
+    kind: Any = packed.get("kind")
+    check_kinds(path, {"kind": kind})
     try:
-        kind, data = packed["kind"], packed["data"]
-        check_kinds(path, {"kind": kind})
+        data = packed["data"]
         if kind == "categorical":
             codes = np.frombuffer(data, dtype="<i4")
             categories = np.array([*packed["categories"], None], dtype=object)
             column = categories[codes]  # -1 is the last one, None
         else:
             column = np.frombuffer(data, dtype=dtype_of(kind)).copy()
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ValueError(f"{path} must be a packed column, got {type(error).__name__}: {error}") from error
     if column.shape != (rows,):
         raise ValueError(f"{path} must be {rows} values, got {column.size}")

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from drift.binning import DISTINCT_MAX, Floats, Shares, aligned_counts, histogram_shares
 from drift.columns import Column
 
+_Gaps = tuple[Floats, Floats, NDArray[np.intp], NDArray[np.intp]]
+
 _STD_MIN = 0.001
 """Evidently's least divisor of the Wasserstein distance."""
 _EXACT_ROWS_MAX = 10_000
@@ -80,8 +82,8 @@ class NumericSample:
 
     @cached_property
     def ranks(self) -> NDArray[np.intp]:
-        """How many values are at most each of the ordered ones, shape `(size,)`."""
-        return self.ordered.searchsorted(self.ordered, "right")
+        """How many of `floats` are at most each of them, shape `(size,)`."""
+        return self.floats.searchsorted(self.floats, "right")
 
     @cached_property
     def p_values(self) -> dict[tuple[int, float], float]:
@@ -132,9 +134,11 @@ class NumericPair:
         """Largest distance between the two distribution functions, in [0, 1]."""
         integers = self.reference.ordered.dtype.kind == self.current.ordered.dtype.kind == "i"
         if integers and not (self.reference.fits_float and self.current.fits_float):
-            at_reference, at_current, _ = _gaps(self.reference.ordered, self.current.ordered)
+            before, after = self.reference.ordered, self.current.ordered
+            ranks = before.searchsorted(before, "right"), after.searchsorted(after, "right")
+            at_reference, at_current, _, _ = _gaps(before, after, ranks)
         else:
-            at_reference, at_current, _ = self._float_gaps
+            at_reference, at_current, _, _ = self._float_gaps
         lowest = min(at_reference.min(), at_current.min())
         highest = max(at_reference.max(), at_current.max())
         distance = max(-float(lowest), float(highest))
@@ -165,40 +169,34 @@ class NumericPair:
     @cached_property
     def wasserstein(self) -> float:
         """First Wasserstein distance in standard deviations of the reference, at least 0."""
-        at_reference, at_current, before = self._float_gaps
+        at_reference, at_current, before, starts = self._float_gaps
         reference, current = self.reference.floats, self.current.floats
-        place = before + np.arange(reference.size)
-        free = np.ones(reference.size + current.size, dtype=bool)
-        free[place] = False
-        values = np.empty(free.size)
-        gaps = np.empty(free.size)
-        values[place], values[free] = reference, current
-        gaps[place], gaps[free] = at_reference, at_current
+        reference_place = before + np.arange(reference.size)
+        current_place = starts + np.arange(current.size)
+        values = np.empty(reference.size + current.size)
+        gaps = np.empty(values.size)
+        values[reference_place], values[current_place] = reference, current
+        gaps[reference_place], gaps[current_place] = at_reference, at_current
         with np.errstate(over="ignore", invalid="ignore"):
             distance = np.vecdot(np.abs(gaps[:-1]), np.diff(values))
             return float(distance / max(self.reference.std, _STD_MIN))
 
     @cached_property
-    def _float_gaps(self) -> tuple[Floats, Floats, NDArray[np.intp]]:
-        return _gaps(self.reference.floats, self.current.floats, self.reference.ranks, self.current.ranks)
+    def _float_gaps(self) -> _Gaps:
+        return _gaps(self.reference.floats, self.current.floats, (self.reference.ranks, self.current.ranks))
 
 
-def _gaps(
-    reference: Column,
-    current: Column,
-    reference_ranks: NDArray[np.intp] | None = None,
-    current_ranks: NDArray[np.intp] | None = None,
-) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """Reference's distribution function minus the window's at each reference and each window value.
+def _gaps(reference: Column, current: Column, ranks: tuple[NDArray[np.intp], NDArray[np.intp]]) -> _Gaps:
+    """Compare the distribution functions of two sorted samples.
 
-    Both sorted. Third: how many window values are at most each reference value.
+    Returns:
+        The reference's function minus the window's at each reference value and at each window value; how many window
+        values are at most each reference value; how many reference values are less than each window value.
     """
-    if reference_ranks is None:
-        reference_ranks = reference.searchsorted(reference, "right")
-    if current_ranks is None:
-        current_ranks = current.searchsorted(current, "right")
-    starts = reference.searchsorted(current, "left")  # a window value is <= reference[i] iff its start is <= i
-    before = np.bincount(starts, minlength=reference.size + 1)[:-1].cumsum()
-    at_reference = reference_ranks / reference.size - before / current.size
-    at_current = reference.searchsorted(current, "right") / reference.size - current_ranks / current.size
-    return at_reference, at_current, before
+    starts = reference.searchsorted(current, "left")
+    before = np.bincount(starts, minlength=reference.size + 1)[:-1].cumsum()  # c <= r[i] iff its start is <= i
+    nearest = np.minimum(starts, reference.size - 1)
+    at_most = np.where(reference[nearest] == current, ranks[0][nearest], starts)
+    at_reference = ranks[0] / reference.size - before / current.size
+    at_current = at_most / reference.size - ranks[1] / current.size
+    return at_reference, at_current, before, starts

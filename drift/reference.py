@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,6 +18,12 @@ from drift.numeric import NumericSample
 from drift.statistics import Sample
 
 _FORMAT = "millrace-reference/1"
+
+
+class _Content(msgspec.Struct, frozen=True, kw_only=True):
+    format: str
+    rows: int
+    columns: dict[str, dict[str, Any]]
 
 
 class Reference:
@@ -80,21 +87,21 @@ class Reference:
     def to_bytes(self) -> bytes:
         """The columns as MessagePack; the same reference gives the same bytes everywhere."""
         columns = {name: pack(kind, self._encoded[name]) for name, kind in self.kinds.items()}
-        return msgspec.msgpack.encode({"format": _FORMAT, "rows": self.rows, "columns": columns})
+        return msgspec.msgpack.encode(_Content(format=_FORMAT, rows=self.rows, columns=columns))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Reference:
         """What `to_bytes` wrote. Raises ValueError for anything else."""
         try:
-            content = msgspec.msgpack.decode(data)
+            content = msgspec.msgpack.decode(data, type=_Content)
         except msgspec.MsgspecError as error:
-            raise ValueError(f"reference must be MessagePack, got {error}") from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ValueError(f"reference must be {_FORMAT}, got something else")
+            raise ValueError(f"reference must be {_FORMAT} in MessagePack, got something else: {error}") from error
+        if content.format != _FORMAT:
+            raise ValueError(f"reference must be {_FORMAT}, got {content.format!r}")
         kinds: dict[str, ColumnKind] = {}
         encoded: dict[str, Column] = {}
-        for name, packed in content["columns"].items():
-            kinds[name], encoded[name] = unpack(f"reference.{name}", packed, content["rows"])
+        for name, packed in content.columns.items():
+            kinds[name], encoded[name] = unpack(f"reference.{name}", packed, content.rows)
         return cls(kinds, encoded)
 
 

@@ -130,15 +130,17 @@ class SlidingWindow:
         """
         if snapshot.get("format") != _FORMAT:
             raise ValueError(f"window must be {_FORMAT}, got {snapshot.get('format')!r}")
-        window = cls(config)
-        rows = len(snapshot["ids"])
+        window, ids, times_ms = cls(config), snapshot["ids"], snapshot["times_ms"]
+        rows = len(ids)
         unpacked = {name: unpack(f"window.{name}", packed, rows) for name, packed in snapshot["columns"].items()}
         kinds = {name: kind for name, (kind, _) in unpacked.items()}
-        if kinds != dict(config.kinds) or len(snapshot["times_ms"]) != rows:
+        if kinds != dict(config.kinds):
             raise ValueError(f"window must be rows of {dict(config.kinds)}, got rows of {kinds}")
+        if len(times_ms) != rows:
+            raise ValueError(f"window.times_ms must be {rows} values, got {len(times_ms)}")
         kept = min(rows, config.window_rows)
-        window._ids.extend(snapshot["ids"])
-        window._times.extend(snapshot["times_ms"])
+        window._ids.extend(ids)
+        window._times.extend(times_ms)
         window._stop = kept
         window.rows_seen = snapshot["rows_seen"]
         for name, buffer in window._buffers.items():
