@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faust.types.auth import CredentialsT
-
 from streams.config import Config
 from streams.kafka.seam import App, keep_records_as_fetched
-from streams.kafka.security import faust_credentials
+from streams.kafka.security import faust_brokers, faust_credentials
 
 BATCH_BYTES = 900_000
 """Faust's default of 16 KiB makes sixty times as many requests on a backlog."""
@@ -19,17 +16,16 @@ OUTAGE_S = 120.0
 """How long a lost broker is waited for before the process ends with an error."""
 
 
-def build_app(config: Config, group: str, connection: Mapping[str, Any], scratch: Path, **settings: Any) -> App:  # noqa: ANN401
-    """An app in consumer group `group`; `connection` are aiokafka's settings, `scratch` a folder that may vanish."""
+def build_app(config: Config, group: str, scratch: Path, **settings: Any) -> App:  # noqa: ANN401
+    """An app in consumer group `group`; `scratch` is a folder that may vanish."""
     keep_records_as_fetched()
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    credentials: CredentialsT | None = faust_credentials(config.kafka)
     session_s = config.kafka.session_timeout_ms / 1000
     return App(
         group,
-        broker=[f"kafka://{server}" for server in str(connection["bootstrap_servers"]).split(",")],
-        broker_credentials=credentials,
+        broker=faust_brokers(config),
+        broker_credentials=faust_credentials(config),
         datadir=str(scratch / "faust"),
         web_enabled=False,  # on by default on 0.0.0.0, without authentication
         topic_allow_declare=False,

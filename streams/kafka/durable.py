@@ -7,6 +7,7 @@ checkpoint is written before anything is sent, so outputs without a checkpoint a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from streams.config import Config, pinned
 from streams.errors import StateError
 from streams.kafka.sending import settled
 from streams.state.claims import next_generation
+from streams.state.done import Bucket
 from streams.state.envelope import Header
 from streams.state.store import Loaded, Store
 
@@ -88,13 +90,16 @@ class Durable:
     ) -> None:
         self.store, self.name, self.settings, self.identity = store, name, settings, identity
         self.generation, self.sequence = generation, 0
-        self.buckets: list[dict[str, Any]] = []
+        self.buckets: list[Bucket] = []
+        """Of the checkpoint that was loaded."""
+        self.config_hash = hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
         self.state: dict[str, Any] | None = None
         if loaded is not None:
             check_identity(loaded.header, identity, name)
             payload = msgspec.msgpack.decode(loaded.payload, strict=False)
             check_config(payload["settings"], settings, name)
-            self.state, self.buckets = payload["state"], payload["buckets"]
+            self.state = payload["state"]
+            self.buckets = msgspec.convert(payload["buckets"], list[Bucket])
         self.lock = asyncio.Lock()
         self.saved_at = 0.0
         self.bytes_last = 0
@@ -108,20 +113,20 @@ class Durable:
 
     def bucket_contents(self) -> list[bytes]:
         """What the checkpoint's buckets hold, oldest first; blocks on the store."""
-        return [self.store.get_object(bucket["path"], bucket["digest"]) for bucket in self.buckets]
+        return [self.store.get_object(bucket.path, bucket.digest) for bucket in self.buckets]
 
     async def save(
         self,
         state: bytes,
         offsets: Mapping[str, int],
         after: Sequence[asyncio.Future[Any]] = (),
-        buckets: Sequence[Mapping[str, Any]] = (),
+        buckets: Sequence[Bucket] = (),
     ) -> str:
         """Write one cut, `state` in msgpack, once everything it rests on is acknowledged; answers its key."""
         async with self.lock:
             await settled(after)
             payload = msgspec.msgpack.encode(
-                {"state": msgspec.Raw(state), "settings": self.settings, "buckets": list(buckets)}
+                {"state": msgspec.Raw(state), "settings": self.settings, "buckets": buckets}
             )
             self.sequence += 1
             header = Header(
@@ -131,18 +136,18 @@ class Durable:
                 offsets=dict(offsets),
                 cluster_id=self.identity.cluster_id,
                 topic_ids=dict(self.identity.topic_ids),
-                config_hash="",
+                config_hash=self.config_hash,
                 versions=VERSIONS,
                 created_ms=int(time.time() * 1000),
+                objects=tuple(bucket.path for bucket in buckets),
             )
             self.key_last = await asyncio.to_thread(
                 self.store.write, self.name, self.generation, self.sequence, header, payload
             )
-            self.buckets = [dict(bucket) for bucket in buckets]
             self.saved_at = time.monotonic()
             self.bytes_last = len(payload)
             return self.key_last
 
     def newest_is_ours(self) -> bool:
         """Whether nobody has adopted this state since we did; blocks on the store."""
-        return self.store.newest_generation(self.name) == self.generation
+        return self.store.listing(self.name).generation == self.generation

@@ -137,7 +137,7 @@ class OwnedShard:
             self.buffered += len(chunk.rows)
         if self.buffered > BUFFER_ROWS and not self.full:
             self.full = True
-            self.worker.app.consumer.on_buffer_full(self.tp)
+            self.worker.consumer.on_buffer_full(self.tp)
         self.wake.set()
 
     async def _learn(self, rows: list[Row]) -> None:
@@ -155,7 +155,7 @@ class OwnedShard:
         self.outflow.check()
         if self.full and self.buffered < BUFFER_ROWS // 2:
             self.full = False
-            self.worker.app.consumer.on_buffer_drop(self.tp)
+            self.worker.consumer.on_buffer_drop(self.tp)
 
     def positions(self) -> dict[TP, int]:
         """Where to read on."""
@@ -167,7 +167,7 @@ class OwnedShard:
         self.buffered, self.read = 0, self.learner.version
         if self.full:
             self.full = False
-            self.worker.app.consumer.on_buffer_drop(self.tp)
+            self.worker.consumer.on_buffer_drop(self.tp)
 
     @property
     def lag(self) -> int:
@@ -201,7 +201,7 @@ class OwnedShard:
         self.published_at = now
         config = self.worker.config
         stored = await asyncio.to_thread(
-            self.worker.store.put_object, "snapshots", f"{self.name}-{state['next']}", state["candidates"]
+            self.worker.store.put_object, "snapshots", self.name, state["candidates"]
         )
         record = ModelVersion(
             model=self.learner.champion,

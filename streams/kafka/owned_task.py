@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import structlog
@@ -33,6 +33,17 @@ BUFFER_ROWS = 20_000
 SECTIONS = ("name", "topics", "mapping", "target", "features", "labels", "join")
 
 
+class Cut(NamedTuple):
+    """A task at one moment."""
+
+    state: bytes
+    offsets: dict[str, int]
+    after: list[asyncio.Future[Any]]
+    """What was sent up to then and is not acknowledged."""
+    bucket: bytes | None
+    """Done ids since the last one."""
+
+
 class OwnedTask:
     """Partition `partition` on this worker, from assignment to revocation."""
 
@@ -48,7 +59,6 @@ class OwnedTask:
         self.paused: set[TP] = set()
         self.pace = Pace()
         self.holes = Holes(self)
-        self.buckets = Buckets()
         self.acknowledged_end = 0
         self.changed = False
         self.saving: asyncio.Task[None] | None = None
@@ -90,15 +100,15 @@ class OwnedTask:
                 starts = {f"{tp.topic}/{tp.partition}": await worker.start_offset(consumer, tp) for tp in self.tps}
             else:
                 starts = {}
-                self.buckets.restore(self.durable.buckets)
-                done.restore(await asyncio.to_thread(self.durable.bucket_contents))
+                done.restore(await asyncio.to_thread(self.durable.bucket_contents), self.durable.buckets)
+                done.expire_before(saved["now_ms"] - worker.task_config.dedupe_horizon_ms)
             memory = PendingStore(worker.config.join.memory_rows, str(worker.scratch / self.name))
             self.task = Task(self.partition, worker.task_config, worker.decoding, memory, done, saved, starts)
             for side in (self.task.events, self.task.labels):
                 await require_held(consumer, side.topic, side.partition, side.next)
             if saved is None:
-                await self._save(*self._cut())  # before anything is sent: outputs always have a checkpoint
-                tail = []
+                await self._save(self._cut())  # before anything is sent: outputs always have a checkpoint
+                tail: list[Any] = []
             else:
                 await require_held(consumer, self.out_topic, self.partition, self.task.tail)
                 tail, self.acknowledged_end = await read_to_end(
@@ -137,7 +147,7 @@ class OwnedTask:
             await asyncio.wait([self.saving])
         self.task.events.forget_buffered()
         self.task.labels.forget_buffered()
-        await self._save(*self._cut())
+        await self._save(self._cut())
         return True
 
     # -- work ----------------------------------------------------------------------------------------------------
@@ -183,7 +193,7 @@ class OwnedTask:
         if side.buffered > BUFFER_ROWS:
             partition = TP(chunk.topic, chunk.partition)
             self.paused.add(partition)
-            self.worker.app.consumer.on_buffer_full(partition)  # pause_partitions would lose what is fetched already
+            self.worker.consumer.on_buffer_full(partition)  # pause_partitions would lose what is fetched already
         self.wake.set()
 
     def _resume_fetching(self) -> None:
@@ -191,10 +201,10 @@ class OwnedTask:
             side = self.task.events if partition == self.tps[0] else self.task.labels
             if side.buffered < BUFFER_ROWS // 2:
                 self.paused.discard(partition)
-                self.worker.app.consumer.on_buffer_drop(partition)
+                self.worker.consumer.on_buffer_drop(partition)
 
     def _read_ends(self) -> None:
-        ends = self.worker.app.consumer.ends
+        ends = self.worker.consumer.ends
         for side, partition in zip((self.task.events, self.task.labels), self.tps, strict=True):
             side.end = ends.get(partition)
 
@@ -207,7 +217,7 @@ class OwnedTask:
         for side in (self.task.events, self.task.labels):
             side.forget_buffered()
         for partition in self.paused:
-            self.worker.app.consumer.on_buffer_drop(partition)
+            self.worker.consumer.on_buffer_drop(partition)
         self.paused.clear()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -217,25 +227,24 @@ class OwnedTask:
         if not self.ready or not self.changed or (self.saving is not None and not self.saving.done()):
             return
         self.changed = False
-        self.saving = self.worker.spawn(self._save_and_commit(*self._cut()), f"{self.name}-checkpoint")
+        self.saving = self.worker.spawn(self._save_and_commit(self._cut()), f"{self.name}-checkpoint")
 
-    def _cut(self) -> tuple[bytes, dict[str, int], list[asyncio.Future[Any]]]:
+    def _cut(self) -> Cut:
         """State, positions and what they rest on, at one moment: no await inside."""
-        self.buckets.take(self.task.done)
-        state = self.task.dump(self.acknowledged_end)
-        return msgspec.msgpack.encode(state), self.task.merge.positions(), self.outflow_pending()
+        task = self.task
+        state = msgspec.msgpack.encode(task.dump(self.acknowledged_end))
+        return Cut(state, task.merge.positions(), self.outflow.pending(), task.done.cut())
 
-    def outflow_pending(self) -> list[asyncio.Future[Any]]:
-        """What is sent and not acknowledged."""
-        return self.outflow.pending()
+    async def _save(self, cut: Cut) -> None:
+        done = self.task.done
+        if cut.bucket is not None:
+            done.stored(*await asyncio.to_thread(self.worker.store.put_object, "done", self.name, cut.bucket))
+        await self.durable.save(cut.state, cut.offsets, cut.after, done.buckets())
+        await asyncio.to_thread(self.worker.store.prune_unreferenced, "done", self.name, self.durable.generation)
 
-    async def _save(self, state: bytes, offsets: dict[str, int], after: list[asyncio.Future[Any]]) -> None:
-        kept = await self.buckets.write(self.worker.store, self.name)
-        await self.durable.save(state, offsets, after, kept)
-
-    async def _save_and_commit(self, state: bytes, offsets: dict[str, int], after: list[asyncio.Future[Any]]) -> None:
-        await self._save(state, offsets, after)
-        await self.worker.show_progress(offsets)
+    async def _save_and_commit(self, cut: Cut) -> None:
+        await self._save(cut)
+        await self.worker.show_progress(cut.offsets)
 
 
 class _Acknowledged:
@@ -252,25 +261,3 @@ class _Acknowledged:
         sources, self.sources = self.sources[:count], self.sources[count:]
         owned.task.acknowledged(sources, first)
         owned.acknowledged_end = max(owned.acknowledged_end, first + count)
-
-
-class Buckets:
-    """Done ids between the task, which adds some at each cut, and the store, which keeps them in pieces."""
-
-    def __init__(self) -> None:
-        self.fresh: list[bytes] = []
-        self.kept: list[dict[str, Any]] = []
-
-    def restore(self, references: list[dict[str, Any]]) -> None:
-        """The references of a checkpoint."""
-        self.kept = list(references)
-
-    def take(self, done: DoneIds) -> None:
-        """What was added since the last cut."""
-        bucket = done.cut()
-        if bucket is not None:
-            self.fresh.append(bucket)
-
-    async def write(self, store: Any, name: str) -> list[dict[str, Any]]:  # noqa: ANN401
-        """Make the fresh ones durable; answers all references."""
-        raise NotImplementedError

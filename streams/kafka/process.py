@@ -14,9 +14,9 @@ from streams.config import Config
 from streams.errors import BrokerError
 from streams.kafka.admin import Admin
 from streams.kafka.durable import Identity
-from streams.kafka.security import aiokafka_settings
+from streams.kafka.security import client_settings
 from streams.kafka.topics import topic_specs
-from streams.state.open import open_store
+from streams.state.from_config import open_store
 from streams.state.store import Store
 
 log = structlog.get_logger()
@@ -31,23 +31,24 @@ class Ground(NamedTuple):
     store: Store
 
 
-def prepare(config: Config, bootstrap: str) -> Ground:
+def prepare(config: Config) -> Ground:
     """Reach the broker (at most 10 s), see that the topics exist, open the store.
 
     Raises:
         BrokerError: no broker, or topics are missing: the message names the command that makes them.
     """
-    with Admin(config.kafka, bootstrap) as admin:
+    with Admin(config) as admin:
         wanted = [spec.name for spec in topic_specs(config)]
-        ids = admin.topic_ids(wanted)
-        missing = [topic for topic in wanted if topic not in ids]
+        found = admin.topics(wanted)
+        missing = [topic for topic in wanted if topic not in found]
         if missing:
             raise BrokerError(
                 f"could not find {len(missing)} of the pipeline's {len(wanted)} topics ({', '.join(missing)}): "
                 "`millrace topics create` makes them"
             )
+        ids = {topic: state.topic_id for topic, state in found.items() if state.topic_id is not None}
         identity = Identity(cluster_id=admin.cluster_id(), topic_ids=ids)
-    return Ground(config, aiokafka_settings(config.kafka, bootstrap), identity, open_store(config))
+    return Ground(config, client_settings(config), identity, open_store(config))
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

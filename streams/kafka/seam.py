@@ -76,7 +76,7 @@ class Chunk:
         return self
 
 
-class ChunkSchema(faust.Schema):  # type: ignore[misc]
+class ChunkSchema(faust.Schema):
     """Hands chunks through undecoded: nothing may fail before our own decoding."""
 
     def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:  # noqa: ANN401, ARG002, D102
@@ -86,7 +86,7 @@ class ChunkSchema(faust.Schema):  # type: ignore[misc]
         return message.value
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that fetches."""
 
     def __post_init__(self) -> None:  # noqa: D105
@@ -129,28 +129,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if rows or state.position != start:
                 chunks[partition] = [Chunk(partition, start, state.position, rows)]
                 self.reached[partition] = state.position
-        self.consumer.ends.update(ends)
+        owner: Any = self.consumer
+        owner.ends.update(ends)
         return chunks
 
 
-class Consumer(driver.Consumer):  # type: ignore[misc]
+class Consumer(driver.Consumer):
     """Asks the app's stage where to read."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ends: dict[TP, int] = {}
         self.sparse = False
         super().__init__(*args, **kwargs)
+        app: Any = self.app
+        self.stage: Stage = app.stage
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         """Also called in mid-flight: always to the positions of the state we hold."""
-        await self.seek_wait(self.app.stage.positions(self.assignment()))
+        await self.seek_wait(self.stage.positions(self.assignment()))
 
     def resume_partitions(self, partitions: Iterable[TP]) -> None:
         """Faust resumes before it seeks; what still restores must wait."""
-        super().resume_partitions({partition for partition in partitions if self.app.stage.is_ready(partition)})
+        super().resume_partitions({partition for partition in partitions if self.stage.is_ready(partition)})
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ANN401, ASYNC109
         if self.flow_active and not self._get_active_partitions():
@@ -160,28 +163,28 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await asyncio.sleep(PACE_S)
         records, active = await super()._wait_next_records(timeout)
         self.sparse = sum(len(chunks[0].rows) for chunks in (records or {}).values()) < PACE_ROWS
-        self.app.stage.kick()
+        self.stage.kick()
         return records, active
 
     def verify_event_path(self, now: float, partition: TP) -> None:
         """Faust's stall warnings watch its own offsets, which are not ours."""
 
 
-class Producer(driver.Producer):  # type: ignore[misc]
+class Producer(driver.Producer):
     """Idempotent, acknowledged by all in-sync replicas."""
 
     def _settings_extra(self) -> dict[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
 
 
-class Transport(driver.Transport):  # type: ignore[misc]
+class Transport(driver.Transport):
     """Faust's Kafka transport with our consumer and producer."""
 
     Consumer = Consumer
     Producer = Producer
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     """A Faust app whose consumer reads where `stage` says."""
 
     stage: Stage
@@ -193,7 +196,7 @@ class App(faust.App):  # type: ignore[misc]
         return Transport(self.conf.broker_producer, self)
 
 
-class OneOwner(PartitionAssignor):  # type: ignore[misc]
+class OneOwner(PartitionAssignor):
     """Every partition to one member: the one that has most of them already, else the smallest member id."""
 
     @property

@@ -87,15 +87,17 @@ class Worker:
         self.rate = Rate()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.background: set[asyncio.Task[None]] = set()
-        self.app = build_app(config, f"{config.name}.worker", connection, self.scratch)
+        self.app = build_app(config, f"{config.name}.worker", self.scratch)
         self.app.stage = self
         schema = ChunkSchema()
         inputs = self.app.topic(config.topic("features"), config.topic("labels"), schema=schema, acks=False)
         examples = self.app.topic(config.topic("examples"), schema=schema, acks=False)
         self.app.agent(inputs, name="intake")(self._intake)
         self.app.agent(examples, name="learn")(self._learn)
-        self.app.on_partitions_revoked.connect(self._revoked, weak=False)
-        self.app.on_partitions_assigned.connect(self._assigned, weak=False)
+        revoked: Any = self._revoked  # Faust's type of a receiver fits no method
+        assigned: Any = self._assigned
+        self.app.on_partitions_revoked.connect(revoked, weak=False)
+        self.app.on_partitions_assigned.connect(assigned, weak=False)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -106,7 +108,8 @@ class Worker:
         self.spawn(self._cut_regularly(), "checkpoints")
         stopping = asyncio.ensure_future(stop.wait())
         crashed = asyncio.ensure_future(self._app_crash())
-        await asyncio.wait([stopping, self.failed, crashed], return_when=asyncio.FIRST_COMPLETED)
+        ends: list[asyncio.Future[Any]] = [stopping, self.failed, crashed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         crashed.cancel()
         if stop.is_set() and not self.failed.done():
@@ -144,7 +147,18 @@ class Worker:
     @property
     def producer(self) -> Any:  # noqa: ANN401 - aiokafka's, without types
         """Idempotent, shared by all stages."""
-        return self.app.producer._producer  # noqa: SLF001 - Faust's own send loses failures
+        producer: Any = self.app.producer
+        return producer._producer  # noqa: SLF001 - Faust's own send loses failures
+
+    @property
+    def consumer(self) -> Any:  # noqa: ANN401 - `seam.Consumer`, behind Faust's interface
+        """What fetches for this process."""
+        return self.app.consumer
+
+    @property
+    def owned(self) -> list[OwnedTask | OwnedShard]:
+        """Everything that is assigned here."""
+        return [*self.tasks.values(), *self.shards.values()]
 
     # -- agents --------------------------------------------------------------------------------------------------
 
@@ -225,13 +239,12 @@ class Worker:
 
     async def seek_and_resume(self, positions: Mapping[TP, int]) -> None:
         """Begin to read partitions whose state is loaded."""
-        consumer = self.app.consumer
-        await consumer.seek_wait(positions)
-        consumer.resume_partitions(set(positions))
+        await self.consumer.seek_wait(positions)
+        self.consumer.resume_partitions(set(positions))
 
     async def show_progress(self, offsets: Mapping[str, int]) -> None:
         """Committed offsets are a display for people's lag tools: nothing here ever reads them."""
-        thread = self.app.consumer._thread  # noqa: SLF001 - Faust's commit goes through its own ack state
+        thread = self.consumer._thread  # noqa: SLF001 - Faust's commit goes through its own ack state
         commits = {}
         for place, offset in offsets.items():
             topic, _, partition = place.rpartition("/")
@@ -242,7 +255,7 @@ class Worker:
     async def _cut_regularly(self) -> None:
         while True:
             await asyncio.sleep(self.config.state.checkpoint_every_ms / 1000)
-            for owned in (*self.tasks.values(), *self.shards.values()):
+            for owned in self.owned:
                 owned.cut_if_due()
 
     # -- what the consumer asks ----------------------------------------------------------------------------------
@@ -250,7 +263,7 @@ class Worker:
     def positions(self, assignment: Iterable[TP]) -> dict[TP, int]:
         """Where to read on; see `seam.Stage`."""
         found: dict[TP, int] = {}
-        for owned in (*self.tasks.values(), *self.shards.values()):
+        for owned in self.owned:
             if owned.ready:
                 owned.forget_buffered()
                 found.update(owned.positions())
@@ -274,7 +287,7 @@ class Worker:
     # -- ownership -----------------------------------------------------------------------------------------------
 
     async def _park_all(self) -> None:
-        for owned in (*self.tasks.values(), *self.shards.values()):
+        for owned in self.owned:
             if await owned.park():
                 self.parked[owned.name] = owned
         self.tasks.clear()

@@ -146,9 +146,10 @@ class Task:
                 self.logged.setdefault(known.source, (row.key, row.value, row.offset))
             elif known.source in self.open and known.id not in self.pending:
                 self.pending.put(known.id, Pending(row.key, row.value, known.event_ms, known.source, row.offset))
-        if len(self.pending) != len(self.open):
+        awaited = self.open.count()
+        if len(self.pending) != awaited:
             raise StateError(
-                f"predictions/{self.partition} must hold the {len(self.open)} predictions that await their label, "
+                f"predictions/{self.partition} must hold the {awaited} predictions that await their label, "
                 f"got {len(self.pending)}: the topic was cut short or made anew; millrace rebuild folds the logs again"
             )
         self.open = Intervals()
@@ -256,6 +257,7 @@ class Task:
                 out.examples.append(self._correction(identity, known, entry))
             return
         pending = self.pending.get(identity)
+        assert pending is not None
         delay_ms = entry.ms - pending.event_ms
         if delay_ms > self.config.wait_ms:  # as if its event were unknown: a later event may carry the same id
             self._wait(identity, entry._replace(late=True))

@@ -92,7 +92,7 @@ class Watch:
         config: Config,
         saved: Mapping[str, Any] | None = None,
         reference: Reference | None = None,
-        states: Iterable[DetectorState] = (),
+        states: Mapping[str, DetectorState] | None = None,
         decider: Decider | None = None,
     ) -> None:
         self.config, drift = config, config.drift
@@ -128,8 +128,9 @@ class Watch:
         self.next: dict[tuple[int, int], int] = {(i.rank, i.partition): i.next for i in self.merge.inputs}
         if "windows" in saved:
             self._restore(saved)
-        for state in states:
-            self._restore_detector(state)
+        for (subject, name), detector in self.detectors.items():
+            if states and (state := states.get(f"{subject}/{name}")) is not None:
+                detector.restore(state)
 
     def _inputs(self, saved: Mapping[str, Any]) -> list[Input]:
         topics = self.config.topics
@@ -335,9 +336,9 @@ class Watch:
             "served": self.served,
         }
 
-    def detector_states(self) -> list[DetectorState]:
-        """Of all detectors, in a stable order."""
-        return [detector.state() for detector in self.detectors.values()]
+    def detector_states(self) -> dict[str, DetectorState]:
+        """By `subject/detector`."""
+        return {f"{subject}/{name}": detector.state() for (subject, name), detector in self.detectors.items()}
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
         self.windows, self.windows_total = saved["windows"], saved["windows_total"]
@@ -357,11 +358,6 @@ class Watch:
         self.labels = dict(saved["labels"])
         self.alarms = [telling.alarm_from(alarm) for alarm in saved["alarms"]]
         self.served = tuple(saved["served"])
-
-    def _restore_detector(self, state: DetectorState) -> None:
-        for (_, name), detector in self.detectors.items():
-            if name == state.name and detector.state().watch == state.watch:
-                detector.restore(state)
 
 
 def _baselines(config: Config) -> list[str]:
