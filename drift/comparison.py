@@ -53,9 +53,10 @@ class ComparisonConfig:
 
     No threshold is quiet at every size: the noise of a distance falls with the root of the rows and, for shares,
     grows with the bins. So the threshold applied, and reported as the evidence's, is the one asked for or the height
-    that stable data pass with probability `false_flag_rate`, whichever is greater: 0.22 for `ks_distance` at 100 rows
-    against 5,000, 0.14 for `jensenshannon` with 50 categories at 1,000. The bounds for `psi`, `jensenshannon` and
-    `kl_div` are their chi-square limits, which are too low for bins of few rows; for `wasserstein` there is none.
+    that stable data pass with probability `false_flag_rate`, whichever is greater: 0.25 for `ks_distance` at 100 rows
+    against 5,000, 0.25 for `jensenshannon` with 200 categories at 1,000. A height no value can pass is "not enough
+    data". The heights for `psi` and `kl_div` are chi-square limits, too low for bins of few rows; for `wasserstein`
+    there is none.
     """
 
     numeric: VerdictRule = field(default_factory=lambda: VerdictRule(statistic="ks_distance"))
@@ -130,7 +131,8 @@ def _compare_column(
         pair = pair_of(before, after)
         statistics = _compute(pair, kind, dict.fromkeys((*config.statistics, rule.statistic)))
         threshold = max(threshold, _noise(statistic, pair, config.false_flag_rate))
-        if min(pair.sizes) >= config.rows_min and rule.statistic in statistics:
+        judged = min(pair.sizes) >= config.rows_min and threshold < statistic.ceiling
+        if judged and rule.statistic in statistics:
             verdict = "drift" if statistic.drifted(statistics[rule.statistic], threshold) else "stable"
     return ColumnEvidence(
         subject=subject,

@@ -157,6 +157,27 @@ IN_ORDER = VerdictRule(statistic="ks")
 """Applies to numbers only."""
 
 
+@pytest.mark.parametrize(("categories", "rows"), [(200, 300), (200, 1000), (1000, 1000)])
+def test_many_rare_categories_stay_quiet(categories, rows):
+    """Where hardly any category is seen twice, shares differ widely on stable data."""
+    names, subject = np.array([f"c{i}" for i in range(categories)], dtype=object), {"a": Subject(kind="prediction")}
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        before = Reference.from_columns({"a": "categorical"}, {"a": rng.choice(names, 5000)})
+        for _ in range(20):
+            [one] = compare(before, {"a": rng.choice(names, rows)}, subject, ComparisonConfig(statistics=()))
+            assert one.verdict == "stable"
+
+
+def test_a_threshold_no_value_can_pass_is_too_few_data():
+    """1,000 categories in 100 rows: even entirely new ones prove nothing, so "stable" would be a lie."""
+    names = np.array([f"c{i}" for i in range(1000)], dtype=object)
+    before = Reference.from_columns({"a": "categorical"}, {"a": np.repeat(names, 5)})
+    [one] = compare(before, {"a": names[:100]}, {"a": Subject(kind="prediction")}, ComparisonConfig())
+    assert one.threshold > 0.8326
+    assert one.verdict == "not_enough_data"
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
