@@ -28,8 +28,8 @@ class ConfigSource:
 
     config: Config
     path: Path
-    given: frozenset[str]
-    """Dotted paths of the settings that the file or an override names; the others are defaults."""
+    given: Mapping[str, str]
+    """Dotted path → `file` or `--set` for the settings that are named there; the others are defaults."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Dotted path → name of the environment variable it was taken from."""
 
@@ -45,8 +45,10 @@ def load(path: Path, overrides: Mapping[str, str] | None = None) -> Config:
 def read(path: Path, overrides: Mapping[str, str] | None = None) -> ConfigSource:
     """As `load`, and tells which settings are defaults and which came from the environment."""
     tree = _parse(path)
+    given = dict.fromkeys(_dotted(tree), "file")
     for dotted, text in (overrides or {}).items():
         _put(tree, dotted, text)
+        given[dotted] = "--set"
     environment: dict[str, str] = {}
     problems: list[tuple[str, str]] = []
     resolved = _from_environment(tree, "", environment, problems)
@@ -59,7 +61,7 @@ def read(path: Path, overrides: Mapping[str, str] | None = None) -> ConfigSource
         problems += [item for item in problems_of(error, resolved, frozenset(environment)) if item[0] not in told]
     if problems:
         raise _config_error(path, problems)
-    return ConfigSource(config=config, path=path, given=frozenset(_dotted(tree)), environment=environment)
+    return ConfigSource(config=config, path=path, given=given, environment=environment)
 
 
 def _parse(path: Path) -> dict[str, Any]:

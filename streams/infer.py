@@ -20,8 +20,8 @@ CLASSES_MAX = 50
 _DISTINCT_MAX = 1_000
 _ROWS_TO_JUDGE = 50
 """Fewer rows than this say nothing about how many distinct values a column has."""
-_ID_NAME = re.compile(r"(^|[_.-])(id|uuid|guid|key|hash)$|^(id|uuid|guid)[_.-]|[a-z]Id$|ID$", re.ASCII)
-_TIME_NAME = re.compile(r"(^|[_.-])(time|timestamp|ts|date|datetime|day|at)$", re.IGNORECASE | re.ASCII)
+_ID_NAME = re.compile(r"(^|[_. -])(id|uuid|guid|key|hash)$|^(id|uuid|guid)[_. -]|[a-z]Id$|ID$", re.ASCII)
+_TIME_NAME = re.compile(r"(^|[_. -])(time|timestamp|ts|date|datetime|day|at)$", re.IGNORECASE | re.ASCII)
 _LABEL_NAMES = ("label", "target", "class", "y", "outcome")
 _TRUTHY = frozenset(
     {"1", "1.0", "true", "yes", "y", "t", "positive", "pos", "+", "up", "fraud", "spam", "churn", "bad"}
