@@ -25,7 +25,9 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Its kafka.local_folder is used. Default: millrace.toml, if there."),
 ]
-Folder = Annotated[Path | None, typer.Option("--folder", help="The broker's folder, without looking at a config.")]
+Folder = Annotated[
+    Path | None, typer.Option("--folder", metavar="DIR", help="The broker's folder, without looking at a config.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
@@ -89,9 +91,9 @@ def _folder(config: Path | None, folder: Path | None) -> Path:
         return folder
     if config is None and not Path("millrace.toml").exists():
         return _DEFAULT_FOLDER
-    from streams.config_file import load
+    from streams.cli.options import CONFIG, load_config
 
-    loaded = load(config or Path("millrace.toml"))
+    loaded = load_config(config or CONFIG)
     if loaded.kafka.bootstrap != "local":
         raise ConfigError(
             "kafka.bootstrap",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streams.config import Config
+from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
 from streams.kafka.admin import Admin
 from streams.kafka.topics import Departure, TopicSpec, diff, topic_specs
 
@@ -17,13 +16,13 @@ app = typer.Typer(
     no_args_is_help=True, help="The pipeline's topics: make them, and check that they are as they should be."
 )
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The pipeline's settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 @app.command(epilog="Examples:  millrace topics create   |   millrace topics create --mend -c fraud.toml")
 def create(
-    config: ConfigFile = Path("millrace.toml"),
+    config: ConfigOption = CONFIG,
+    override: SetOption = None,
     mend: Annotated[
         bool, typer.Option("--mend", help="Also set the settings of existing topics that 'topics check' complains of.")
     ] = False,
@@ -33,7 +32,7 @@ def create(
     Topics named in topics.features and topics.labels are yours: they are never made or altered.
     Exit code 1 if something is not as it should be afterwards.
     """
-    loaded = _load(config)
+    loaded = load_config(config, override)
     with Admin(loaded) as admin:
         specs = topic_specs(loaded)
         made = set(create_missing(admin, specs))
@@ -47,9 +46,9 @@ def create(
 
 
 @app.command(epilog="Examples:  millrace topics check   |   millrace topics check --json")
-def check(config: ConfigFile = Path("millrace.toml"), as_json: AsJson = False) -> None:
+def check(config: ConfigOption = CONFIG, override: SetOption = None, as_json: AsJson = False) -> None:
     """Compare the topics with what the pipeline needs, and say how to mend what departs. Exit code 1 if any does."""
-    loaded = _load(config)
+    loaded = load_config(config, override)
     with Admin(loaded) as admin:
         specs = topic_specs(loaded)
         found = departures(admin, specs)
@@ -89,9 +88,3 @@ def _deed(spec: TopicSpec, made: set[str]) -> str:
 def _show(found: list[Departure]) -> None:
     for each in found:
         print(f"- {each}\n    {each.mend}")
-
-
-def _load(path: Path) -> Config:
-    from streams.config_file import load
-
-    return load(path)

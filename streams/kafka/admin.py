@@ -42,7 +42,7 @@ class Admin:
         self._timeout_s = timeout_s
         deadline = time.monotonic() + timeout_s
         _reach(settings["bootstrap_servers"], timeout_s / 2)
-        # Made in two steps: when connecting fails, its network thread runs already and would never stop.
+        # Made in two steps: when connecting fails, its network thread runs already and would never end.
         client = KafkaAdminClient.__new__(KafkaAdminClient)
         try:
             client.__init__(
@@ -52,8 +52,8 @@ class Admin:
                 request_timeout_ms=int(timeout_s * 1_000),
             )
         except (KafkaError, OSError, ValueError) as error:
-            if network := getattr(client, "_net", None):
-                network.stop()
+            if network := getattr(client, "_client", None):
+                network.close()
             raise BrokerError(_unreachable(self.bootstrap, _reason(error, settings["security_protocol"]))) from error
         self._client = client
 
