@@ -41,6 +41,8 @@ COMMANDS = {
     "broker": Command("streams.cli.broker", KAFKA, "Start, stop or look at the real Kafka on this machine."),
     "topics": Command("streams.cli.topics", KAFKA, "Create the pipeline's topics, or check them."),
     "produce": Command("streams.cli.produce", KAFKA, "Send a file's rows as events, labels or both."),
+    "worker": Command("streams.cli.worker", RUN, "Predict, join labels, learn."),
+    "monitor": Command("streams.cli.monitor", RUN, "Watch for drift, raise alerts, ask for retraining."),
 }
 """Every sub-command: name → where it is, in which group of `--help`, and its line there."""
 

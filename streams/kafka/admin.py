@@ -109,11 +109,16 @@ class Admin:
         return made
 
     def alter_configs(self, topic: str, configs: Mapping[str, str]) -> None:
-        """Set these of a topic's settings; the others stay."""
+        """Set these of a topic's settings, the others stay; returns when the broker shows them."""
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, dict(configs))
         answer = self._ask(f"alter {topic}", lambda: self._client.alter_configs([resource]))["topic"][topic]
         if answer != "OK":
             raise BrokerError(f"could not alter {topic}: {answer}")
+        deadline = time.monotonic() + self._timeout_s
+        while not configs.items() <= self._configs([topic]).get(topic, {}).items():
+            if time.monotonic() > deadline:
+                raise BrokerError(f"could not see the new settings of {topic} within {self._timeout_s:g} s")
+            time.sleep(_RETRY_S)
 
     def end_offsets(self, topics: Iterable[str], *, committed: bool = True) -> dict[tuple[str, int], int]:
         """(topic, partition) → the offset after the last record a `read_committed` consumer can have.

@@ -20,7 +20,7 @@ def build_app(config: Config, group: str, scratch: Path, **settings: Any) -> App
     """An app in consumer group `group`; `scratch` is a folder that may vanish."""
     keep_records_as_fetched()
     for name in ("faust", "mode", "aiokafka"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters we see ourselves and say once
     session_s = config.kafka.session_timeout_ms / 1000
     return App(
         group,

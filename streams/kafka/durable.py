@@ -39,6 +39,26 @@ class Identity:
     topic_ids: Mapping[str, str]
 
 
+def make_header(
+    name: str,
+    identity: Identity,
+    settings: Mapping[str, Any],
+    offsets: Mapping[str, int],
+    objects: Sequence[str] = (),
+) -> Header:
+    """What a checkpoint says of itself; the store adds generation and sequence."""
+    return Header(
+        name=name,
+        offsets=dict(offsets),
+        cluster_id=identity.cluster_id,
+        topic_ids=dict(identity.topic_ids),
+        config_hash=hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest(),
+        versions=VERSIONS,
+        created_ms=int(time.time() * 1000),
+        objects=tuple(objects),
+    )
+
+
 def pinned_by(config: Config, sections: Sequence[str]) -> dict[str, Any]:
     """The settings below these sections whose change is not harmless."""
     return {
@@ -92,7 +112,6 @@ class Durable:
         self.generation, self.sequence = generation, 0
         self.buckets: list[Bucket] = []
         """Of the checkpoint that was loaded."""
-        self.config_hash = hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
         self.state: dict[str, Any] | None = None
         if loaded is not None:
             check_identity(loaded.header, identity, name)
@@ -129,18 +148,7 @@ class Durable:
                 {"state": msgspec.Raw(state), "settings": self.settings, "buckets": buckets}
             )
             self.sequence += 1
-            header = Header(
-                name=self.name,
-                generation=self.generation,
-                sequence=self.sequence,
-                offsets=dict(offsets),
-                cluster_id=self.identity.cluster_id,
-                topic_ids=dict(self.identity.topic_ids),
-                config_hash=self.config_hash,
-                versions=VERSIONS,
-                created_ms=int(time.time() * 1000),
-                objects=tuple(bucket.path for bucket in buckets),
-            )
+            header = make_header(self.name, self.identity, self.settings, offsets, [bucket.path for bucket in buckets])
             self.key_last = await asyncio.to_thread(
                 self.store.write, self.name, self.generation, self.sequence, header, payload
             )

@@ -165,7 +165,6 @@ class OwnedTask:
             return False
         self.pace.took(emitted.rows, time.perf_counter() - started)
         self.changed = True
-        worker.rate.count(emitted.rows)
         await self._emit(emitted)
         self._resume_fetching()
         return True

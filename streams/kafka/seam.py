@@ -76,7 +76,7 @@ class Chunk:
         return self
 
 
-class ChunkSchema(faust.Schema):
+class ChunkSchema(faust.Schema[Any, Any]):
     """Hands chunks through undecoded: nothing may fail before our own decoding."""
 
     def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:  # noqa: ANN401, ARG002, D102

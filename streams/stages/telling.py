@@ -46,6 +46,11 @@ def alarm_from(told: Mapping[str, Any]) -> DetectorAlarm:
     )
 
 
+def report_place(incident: str) -> str:
+    """Where an incident's report is, below the reports' folder."""
+    return f"{incident}/report.html"
+
+
 def alert(phase: IncidentPhase, cut: Cut, model: str, version: int, report: str | None) -> Alert:
     """One phase of an incident."""
     return Alert(

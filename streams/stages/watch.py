@@ -57,8 +57,10 @@ _EXAMPLE: Callable[[bytes], Example] = msgspec.json.Decoder(Example).decode
 class ReportDue:
     """An incident has started: the very rows of its window, for a report."""
 
-    incident: str
-    title: str
+    phase: IncidentPhase | None
+    """The start it belongs to, None on demand."""
+    number: int
+    """Of the window."""
     cut: Cut
     reference: Reference
     window: SlidingWindow
@@ -256,19 +258,28 @@ class Watch:
     def _tell(self, phases: Iterable[IncidentPhase], cut: Cut, seen: Seen) -> None:
         model, version = self.served
         for phase in phases:
-            report = f"{phase.incident}.html" if self.config.reports.on_incident else None
+            report = telling.report_place(phase.incident) if self.config.reports.on_incident else None
             seen.alerts.append(telling.alert(phase, cut, model, version, report))
             request = self.retrain.request(phase, self.examples, model=model, version=version)
             if request is not None:
                 seen.requests.append(telling.retrain_request(request, cut))
-            if phase.phase == "started" and self.reference is not None:
-                seen.reports.append(self.report(phase.incident, phase.title, cut, self.reference))
+            if phase.phase == "started" and (due := self.report(phase, cut)) is not None:
+                seen.reports.append(due)
 
-    def report(self, incident: str, title: str, cut: Cut, reference: Reference) -> ReportDue:
-        """The rows of the window as it is now."""
+    def report(self, phase: IncidentPhase | None = None, cut: Cut | None = None) -> ReportDue | None:
+        """The rows of the window as it is now; None without a reference or without rows."""
+        if self.reference is None or not len(self.window):
+            return None
         copy = SlidingWindow.restore(self.window.config, self.window.snapshot())
         labels = {identity: self.labels[identity] for identity in copy.ids() if identity in self.labels}
-        return ReportDue(incident=incident, title=title, cut=cut, reference=reference, window=copy, labels=labels)
+        return ReportDue(
+            phase=phase,
+            number=self.windows_total,
+            cut=cut or self.cut(),
+            reference=self.reference,
+            window=copy,
+            labels=labels,
+        )
 
     def _metrics(
         self,

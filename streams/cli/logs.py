@@ -1,0 +1,29 @@
+"""structlog for long-running processes: coloured lines on a terminal, `key=value` or JSON lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+
+def set_up_logs(*, as_json: bool = False, level: str = "info") -> None:
+    """Log to stderr. Payload values are never among the fields: only names, places and kinds."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: structlog.typing.Processor
+    if as_json:
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

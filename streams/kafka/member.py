@@ -1,0 +1,178 @@
+"""What worker and monitor share: a Faust app in a group, background tasks whose failure ends the process, a clean stop.
+
+Whatever fails beyond one record ends the process: its state is in the checkpoints, and going on from a half-done step
+would break the one promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiokafka
+import structlog
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.types import TP
+
+from streams.config import Config
+from streams.kafka.app import build_app
+from streams.kafka.durable import Identity
+from streams.kafka.seam import ChunkSchema
+from streams.state.store import Store
+
+log = structlog.get_logger()
+
+STOP_S = 15.0
+
+
+class Member(ABC):
+    """One process in the consumer group `<pipeline>.<role>`.
+
+    `connection` are aiokafka's settings, `identity` the cluster's and topics' ids, `store` the signed state.
+    """
+
+    def __init__(  # noqa: PLR0917
+        self,
+        role: str,
+        config: Config,
+        connection: Mapping[str, Any],
+        identity: Identity,
+        store: Store,
+        **settings: Any,  # noqa: ANN401 - Faust's
+    ) -> None:
+        self.config, self.connection, self.identity, self.store = config, connection, identity, store
+        self.temporary = tempfile.TemporaryDirectory(prefix=f"millrace-{role}-")
+        self.scratch = Path(self.temporary.name)
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.background: set[asyncio.Task[None]] = set()
+        self.app = build_app(config, f"{config.name}.{role}", self.scratch, **settings)
+        self.app.stage = self
+        revoked: Any = self._revoked  # Faust's type of a receiver fits no method
+        assigned: Any = self._assigned
+        self.app.on_partitions_revoked.connect(revoked, weak=False)
+        self.app.on_partitions_assigned.connect(assigned, weak=False)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def services(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs beside the agents for the process's life, by name."""
+
+    @abstractmethod
+    async def park(self) -> None:
+        """Stop all stages at a consistent cut and make it durable."""
+
+    @abstractmethod
+    async def assign(self, partitions: set[TP]) -> None:
+        """These are ours now: adopt their state and begin."""
+
+    @abstractmethod
+    def positions(self, assignment: Iterable[TP]) -> dict[TP, int]:
+        """See `seam.Stage`."""
+
+    @abstractmethod
+    def is_ready(self, partition: TP) -> bool:
+        """See `seam.Stage`."""
+
+    @abstractmethod
+    def kick(self) -> None:
+        """See `seam.Stage`."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; raises what ended it otherwise."""
+        await self.app.start()
+        for name, service in self.services().items():
+            self.spawn(service, name)
+        stopping = asyncio.ensure_future(stop.wait())
+        ends: list[asyncio.Future[Any]] = [stopping, self.failed, asyncio.ensure_future(self._app_crash())]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            if end is not self.failed:
+                end.cancel()
+        if stop.is_set() and not self.failed.done():
+            await self.park()
+            log.info("stopped", state="saved")
+        for task in self.background:
+            task.cancel()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.app.stop(), STOP_S)
+        self.temporary.cleanup()
+        if self.failed.done():
+            self.failed.result()
+
+    async def _app_crash(self) -> None:
+        while self.app.crash_reason is None:  # noqa: ASYNC110 - Faust offers no event for it
+            await asyncio.sleep(0.2)
+        self.fail(self.app.crash_reason)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task whose failure ends the process."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self.background.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the process with this error; the first one counts."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    # -- Kafka ---------------------------------------------------------------------------------------------------
+
+    def read(self, name: str, roles: tuple[str, ...], feed: Callable[[Any], None]) -> None:
+        """An agent that hands the chunks of these topics to `feed`."""
+
+        async def agent(stream: Any) -> None:  # noqa: ANN401
+            async for event in stream.events():
+                try:
+                    feed(event.value)
+                except Exception as error:  # noqa: BLE001 - an agent that raises drops its event and stalls for 5 s
+                    self.fail(error)
+
+        topics = self.app.topic(*(self.config.topic(role) for role in roles), schema=ChunkSchema(), acks=False)
+        self.app.agent(topics, name=name)(agent)
+
+    @property
+    def producer(self) -> Any:  # noqa: ANN401 - aiokafka's, without types
+        """Idempotent, shared by all stages."""
+        producer: Any = self.app.producer
+        return producer._producer  # noqa: SLF001 - Faust's own send loses failures
+
+    @property
+    def consumer(self) -> Any:  # noqa: ANN401 - `seam.Consumer`, behind Faust's interface
+        """What fetches for this process."""
+        return self.app.consumer
+
+    async def seek_and_resume(self, positions: Mapping[TP, int]) -> None:
+        """Begin to read partitions whose state is loaded."""
+        await self.consumer.seek_wait(positions)
+        self.consumer.resume_partitions(set(positions))
+
+    async def show_progress(self, offsets: Mapping[str, int]) -> None:
+        """Committed offsets are a display for people's lag tools: nothing here ever reads them."""
+        thread = self.consumer._thread  # noqa: SLF001 - Faust's commit goes through its own ack state
+        commits = {}
+        for place, offset in offsets.items():
+            topic, _, partition = place.rpartition("/")
+            commits[aiokafka.TopicPartition(topic, int(partition))] = OffsetAndMetadata(offset, "")
+        with contextlib.suppress(KafkaError):
+            await thread.call_thread(thread._consumer.commit, commits)  # noqa: SLF001
+
+    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:  # noqa: ANN401
+        if revoked:
+            log.info("partitions_revoked", count=len(revoked))
+        await self.park()
+
+    async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:  # noqa: ANN401
+        await self.assign(set(assigned))
