@@ -92,13 +92,15 @@ class Prior:
     def predict(self) -> Output:
         """Majority and shares."""
         if self._stale:  # a batch of labels is often learnt between two predictions
-            counts = self._counts
+            counts, keys = self._counts, self._keys
             total = sum(counts)
-            most = max(counts)
-            place = counts.index(most)
-            if self._even is not None and 2 * most == total:
-                place = self._even
-            shares = {key: count / total for key, count in zip(self._keys, counts)}  # noqa: B905 - strict costs
+            if self._even is None:
+                place = counts.index(max(counts))
+                shares = {key: count / total for key, count in zip(keys, counts, strict=True)}
+            else:
+                first, second = counts
+                place = self._even if first == second else int(second > first)
+                shares = {keys[0]: first / total, keys[1]: second / total}
             self._told = Output(self._labels[place], shares)
             self._stale = False
         return self._told

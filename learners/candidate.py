@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from learners.allowlist import Allowlist
 from learners.output import NOT_FINITE, NOTHING, Features, Output, predictor
 from learners.pipelines import Model
+from learners.shortcut import shortcut
 from learners.snapshots import dumps, loads
 from learners.target import Target
 
@@ -53,15 +54,16 @@ class Candidate:
 
     def _take(self, model: Model) -> None:
         self.model = model
-        self.learn_one: Callable[[Features, Any], object] = model.learn_one
-        self.predict: Callable[[Features], Output] = predictor(model, self._target)
+        quick = shortcut(model)
+        self._learn_one: Callable[[Features, Any], object] = quick.learn_one
+        self.predict: Callable[[Features], Output] = predictor(quick, self._target)
 
     def learn(self, features: Features, answer: Any) -> Failure | None:  # noqa: ANN401 - bool, place or number
         """Fold in one example; `answer` is what `Target.to_model` gave. The mapping is kept: do not change it."""
         if self.suspended:
             return None
         try:
-            self.learn_one(features, answer)
+            self._learn_one(features, answer)
         except Exception as error:  # noqa: BLE001 - a model may raise anything; nothing else runs in here
             return self._failed(type(error).__name__)
         if self.streak:
@@ -94,7 +96,7 @@ class Candidate:
         try:
             self._take(loads(self._snapshot, self._allow))
             for features, answer in self.journal:
-                self.learn_one(features, answer)
+                self._learn_one(features, answer)
         except Exception:  # noqa: BLE001 - it learnt these before, so it is not a function of its examples
             self.streak = self._failures_max
         if self.streak >= self._failures_max:

@@ -133,7 +133,7 @@ class Candidates:
         for name, ask in self._ask_models:
             try:
                 outputs[name] = ask(features)
-            except Exception:  # noqa: BLE001, PERF203 - a model may raise anything; nothing else runs in here
+            except Exception:  # noqa: BLE001 - a model may raise anything; nothing else runs in here
                 outputs[name] = NOTHING
                 self.predict_failures[name] += 1
         for name, say in self._ask_baselines:
