@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,46 +106,54 @@ def _quality(job: ReportJob, target: ReportTarget, shown: Presentable) -> list[D
         return []
     preset = RegressionPreset if target.kind == "regression" else ClassificationPreset
     reference, current = rows
-    outcomes = [_task(target, reference, with_probabilities=True), _task(target, reference, with_probabilities=False)]
+    tasks = list(_tasks(target, reference))
+    # Windows of one class are common where a class is rare, and fail in every way but the last.
+    attempts: list[tuple[dict[str, Any], pd.DataFrame | None]] = [(fields, reference) for fields in tasks]
+    attempts.append((tasks[-1], None))
     why = ""
-    for fields in outcomes:
-        outcome = _failure(lambda f=fields: _report(title, preset(), reference, current, f))  # type: ignore[misc]
+    for fields, against in attempts:
+        outcome = _failure(lambda f=fields, a=against: _report(title, preset(), a, current, f))  # type: ignore[misc]
         if isinstance(outcome, Dashboard):
+            if why:
+                less = "some of its charts" if against is not None else "the reference"
+                shown.cleaned[f"({title})"] = f"drawn without {less}: {why}"
             return [outcome]
         why = why or outcome
     shown.left_out[f"({title})"] = f"Evidently could not draw it: {why}"
     return []
 
 
-def _task(target: ReportTarget, frame: pd.DataFrame, *, with_probabilities: bool) -> dict[str, Any]:
-    """Fields of a `DataDefinition` for the target."""
+def _tasks(target: ReportTarget, frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Fields of a `DataDefinition` for the target, the fullest first, the hardiest last."""
     from evidently import BinaryClassification, MulticlassClassification, Regression  # noqa: PLC0415 - the same
 
     if target.kind == "regression":
-        return {"regression": [Regression(target=target.label, prediction=target.prediction)]}
-    columns = {name: column for name, column in target.probabilities.items() if column in frame.columns}
+        yield {"regression": [Regression(target=target.label, prediction=target.prediction)]}
+        return
+    columns = {"target": target.label, "prediction_labels": target.prediction}
+    texts = {"categorical_columns": [target.label, target.prediction]}
     if target.kind == "binary":
-        column = columns.get(target.positive) if with_probabilities else None
-        task: Any = BinaryClassification(
-            target=target.label,
-            prediction_labels=target.prediction,
-            prediction_probas=column,
-            pos_label=target.positive,
-        )
+        binary = {**columns, "pos_label": target.positive}
+        if target.positive in frame.columns:
+            yield {"classification": [BinaryClassification(**binary, prediction_probas=target.positive)], **texts}
+        yield {"classification": [BinaryClassification(**binary)], **texts}
     else:
-        task = MulticlassClassification(target=target.label, prediction_labels=target.prediction)
-    return {"classification": [task], "categorical_columns": [target.label, target.prediction]}
+        probabilities = [name for name in target.probabilities if name in frame.columns]
+        if probabilities:
+            task = MulticlassClassification(**columns, prediction_probas=probabilities)
+            yield {"classification": [task], **texts}
+    yield {"classification": [MulticlassClassification(**columns)], **texts}  # a window of one class is no binary task
 
 
 def _report(
-    title: str, preset: object, reference: pd.DataFrame, current: pd.DataFrame, fields: dict[str, Any]
+    title: str, preset: object, reference: pd.DataFrame | None, current: pd.DataFrame, fields: dict[str, Any]
 ) -> Dashboard:
     from evidently import DataDefinition, Dataset, Report  # noqa: PLC0415 - only who renders pays
 
     # Always a definition: without one the types of columns are guessed, and flip with the window.
     definition = DataDefinition(**fields)
     current_data = Dataset.from_pandas(current, data_definition=definition)
-    reference_data = Dataset.from_pandas(reference, data_definition=definition)
+    reference_data = None if reference is None else Dataset.from_pandas(reference, data_definition=definition)
     snapshot = Report([preset]).run(current_data, reference_data)
     return dashboard(title, snapshot.get_html_str(as_iframe=False))
 

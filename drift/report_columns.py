@@ -73,18 +73,25 @@ def presentable(job: ReportJob) -> Presentable:
 
 
 def labelled(job: ReportJob, shown: Presentable) -> tuple[pd.DataFrame, pd.DataFrame] | str:
-    """(reference, current) rows with prediction and label, or why the quality of the model cannot be shown."""
+    """(reference, current) rows with prediction and label, or why the quality of the model cannot be shown.
+
+    Columns are the target's; a probability's is named like its label, as Evidently wants it.
+    """
     assert job.target is not None
     frames = []
     for side, frame in (("reference", shown.reference), ("current", shown.current)):
         if not {job.target.label, job.target.prediction} <= set(frame.columns):
             return f"no labels in the {side} rows"
-        columns = [name for name in job.target.columns if name in frame.columns]
+        columns = [name for name in dict.fromkeys(job.target.columns) if name in frame.columns]
         known = frame[columns].replace([np.inf, -np.inf], np.nan)
-        known = known.dropna(subset=[name for name in columns if known[name].notna().any()]).reset_index(drop=True)
+        # A probability that nobody gave must not cost every row.
+        needed = [
+            name for name in columns if name in {job.target.label, job.target.prediction} or known[name].notna().any()
+        ]
+        known = known.dropna(subset=needed).reset_index(drop=True)
         if len(known) < LABELLED_ROWS_MIN:
             return f"fewer than {LABELLED_ROWS_MIN} labelled rows in the {side} rows"
-        frames.append(known)
+        frames.append(known.rename(columns={column: name for name, column in job.target.probabilities.items()}))
     return frames[0], frames[1]
 
 
