@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from streams.config import Config
-from streams.config_problems import problems_of, unknown_settings
+from streams.config_problems import MISSING, problems_of, unknown_settings
 from streams.errors import ConfigError
 
 ENVIRONMENT = "env:"
@@ -58,7 +58,12 @@ def read(path: Path, overrides: Mapping[str, str] | None = None) -> ConfigSource
         config = Config.model_validate(resolved | {"root": path.absolute().parent})
     except ValidationError as error:
         told = {dotted for dotted, _ in problems}
-        problems += [item for item in problems_of(error, resolved, frozenset(environment)) if item[0] not in told]
+        meant = {text.rpartition(" ")[2].rstrip("?") for _, text in unknown}  # set, under a misspelled name
+        problems += [
+            (dotted, text)
+            for dotted, text in problems_of(error, resolved, frozenset(environment))
+            if dotted not in told and not (dotted in meant and text == MISSING)
+        ]
     if problems:
         raise _config_error(path, problems)
     return ConfigSource(config=config, path=path, given=given, environment=environment)

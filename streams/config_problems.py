@@ -15,6 +15,7 @@ from streams.config import Config, Section
 Problem = tuple[str, str]
 """Dotted path and what is wrong there; the path is empty where the text names its own."""
 
+MISSING = "must be set"
 _TYPES = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -140,7 +141,7 @@ def _problem(path: str, details: Iterable[tuple[Mapping[str, Any], str]]) -> Pro
     for detail, value in details:
         kind, context = detail["type"], detail.get("ctx", {})
         if kind == "missing":
-            return path, "must be set"
+            return path, MISSING
         if kind == "value_error":
             return _own_words(path, str(context["error"]), value)
         if kind == "literal_error":
