@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
+
 app = typer.Typer(no_args_is_help=False)
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The pipeline's settings.")]
 AsJson = Annotated[bool, typer.Option("--log-json", help="Log lines as JSON.")]
 Level = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 
 
 @app.command(epilog="Examples:  millrace monitor   |   millrace monitor -c fraud.toml --log-level warning")
-def monitor(config: ConfigFile = Path("millrace.toml"), log_json: AsJson = False, log_level: Level = "info") -> None:
+def monitor(
+    config: ConfigOption = CONFIG, override: SetOption = None, log_json: AsJson = False, log_level: Level = "info"
+) -> None:
     """Watch predictions and examples for drift, raise alerts, ask for retraining, render reports.
 
     One is active; run a second one and it stands by. Killed, its successor goes on from the last checkpoint: an alert
     may be told again under the same id, never invented or forgotten.
     """
     from streams.cli.logs import set_up_logs  # noqa: PLC0415 - River and Faust take seconds to import
-    from streams.cli.options import load_config  # noqa: PLC0415
     from streams.kafka.process import Ground, prepare, run_until_stopped  # noqa: PLC0415
     from streams.stages.watch import Watch  # noqa: PLC0415
 
     set_up_logs(as_json=log_json, level=log_level)
-    loaded = load_config(config)
+    loaded = load_config(config, override)
     Watch(loaded)  # a wrong statistic or detector is an error of the config, told before anything starts
     ground = prepare(loaded)
 

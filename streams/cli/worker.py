@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
+
 app = typer.Typer(no_args_is_help=False)
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The pipeline's settings.")]
 AsJson = Annotated[bool, typer.Option("--log-json", help="Log lines as JSON.")]
 Level = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 
 
 @app.command(epilog="Examples:  millrace worker   |   millrace worker -c fraud.toml --log-json")
-def worker(config: ConfigFile = Path("millrace.toml"), log_json: AsJson = False, log_level: Level = "info") -> None:
+def worker(
+    config: ConfigOption = CONFIG, override: SetOption = None, log_json: AsJson = False, log_level: Level = "info"
+) -> None:
     """Predict events, join labels to them, learn. Run several to share the partitions.
 
     Stops at a consistent point on SIGTERM or Ctrl-C. Killed, it goes on where its last checkpoint was: no label is
     lost or learnt twice.
     """
     from streams.cli.logs import set_up_logs  # noqa: PLC0415 - River and Faust take seconds to import
-    from streams.cli.options import load_config  # noqa: PLC0415
     from streams.kafka.process import Ground, prepare, run_until_stopped  # noqa: PLC0415
     from streams.stages.candidates import build_candidates  # noqa: PLC0415
 
     set_up_logs(as_json=log_json, level=log_level)
-    loaded = load_config(config)
+    loaded = load_config(config, override)
     build_candidates(loaded)  # a wrong model is an error of the config, told before anything starts
     ground = prepare(loaded)
 
