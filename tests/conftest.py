@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from streams.kafka.local_broker import LocalBroker
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory) -> str:
+def broker(tmp_path_factory) -> Iterator[str]:
     """Address of a real Kafka, started for the first test that asks and stopped after the last.
 
     It is attached: a killed test run leaves nothing behind. Its jars stay in the user's cache folder.
