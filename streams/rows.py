@@ -81,12 +81,15 @@ class Rows:
         """Known from the start for Parquet, from the first row for CSV, never for JSON Lines."""
         self._raw = stream
         self._size = size
+        self._ended = False
         self._rows_total: int | None = None
         self._rows_read = 0
 
     @property
     def fraction(self) -> float | None:
         """Share of the file that has been read, in [0, 1]; None while nobody can know."""
+        if self._ended:
+            return 1.0
         if self._rows_total is not None:
             return self._rows_read / max(self._rows_total, 1)
         if not self._size:
@@ -97,11 +100,16 @@ class Rows:
             return None
 
     def __iter__(self) -> Iterator[Row | BadRow]:
-        """Rows in the file's order; raises RowsError where the file is not what it is said to be."""
-        if self.form == "parquet":
-            return self._parquet()
-        lines = _Lines(self._unpacked(), self.name)
-        return self._csv(lines) if self.form == "csv" else self._jsonl(lines)
+        """Rows in the file's order; raises RowsError where the file is not what it is said to be. Closes the file."""
+        try:
+            if self.form == "parquet":
+                yield from self._parquet()
+            else:
+                lines = _Lines(self._unpacked(), self.name)
+                yield from self._csv(lines) if self.form == "csv" else self._jsonl(lines)
+            self._ended = True
+        finally:
+            self._raw.close()
 
     def _unpacked(self) -> BinaryIO:
         buffered = (
@@ -168,14 +176,13 @@ class Rows:
         import pyarrow as pa  # noqa: PLC0415 - 0.2 s that CSV users need not wait
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        source: BinaryIO = self._raw
-        if not source.seekable():  # a Parquet file's index is at its end
-            spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the iteration
-            shutil.copyfileobj(source, spool)
+        if not self._raw.seekable():  # a Parquet file's index is at its end
+            spool = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed with the iteration
+            shutil.copyfileobj(self._raw, spool)
             spool.seek(0)
-            source = cast("BinaryIO", spool)
+            self._raw = spool
         try:
-            file = pq.ParquetFile(source)
+            file = pq.ParquetFile(self._raw)
         except (pa.ArrowInvalid, OSError) as error:
             raise RowsError(f"{self.name} must be a Parquet file: {str(error).splitlines()[0]}") from error
         self.columns = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]

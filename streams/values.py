@@ -75,19 +75,12 @@ def _category(raw: object) -> str:
 
 def _number(raw: object, kind: FeatureKind) -> float | int | None:
     expected = "a whole number" if kind == "integer" else "a number"
-    if isinstance(raw, str):
-        if raw.strip().lower() in MISSING_NUMBERS:
-            return None
-        try:
-            number: float | int = int(raw) if _INTEGER.fullmatch(raw.strip()) else float(raw)
-        except ValueError:
-            raise ValueError(f"must be {expected}, got {shown(raw)}") from None
-    elif isinstance(raw, (bool, int)):
-        number = int(raw)
-    elif isinstance(raw, (Real, Decimal)):
-        number = float(raw)
-    else:
-        raise ValueError(f"must be {expected}, got {shown(raw)}")  # noqa: TRY004 - one error for every unfit value
+    if isinstance(raw, str) and raw.strip().lower() in MISSING_NUMBERS:
+        return None
+    try:
+        number = _plain(raw)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"must be {expected}, got {shown(raw)}") from None
     if not -MAGNITUDE_MAX <= number <= MAGNITUDE_MAX:  # also refuses NaN
         raise ValueError(f"must be a finite number within {MAGNITUDE_MAX:g}, got {shown(raw)}")
     if kind == "numeric":
@@ -95,6 +88,16 @@ def _number(raw: object, kind: FeatureKind) -> float | int | None:
     if number != int(number) or not _INTEGER_MIN <= number <= _INTEGER_MAX:
         raise ValueError(f"must be {expected}, got {shown(raw)}")
     return int(number)
+
+
+def _plain(raw: object) -> float | int:
+    if isinstance(raw, str):
+        return int(raw) if _INTEGER.fullmatch(raw.strip()) else float(raw)
+    if isinstance(raw, int):
+        return int(raw)
+    if isinstance(raw, (Real, Decimal)):
+        return float(raw)
+    raise TypeError
 
 
 class LabelReader:
