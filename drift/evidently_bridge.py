@@ -106,16 +106,16 @@ def _quality(job: ReportJob, target: ReportTarget, shown: Presentable) -> list[D
         return []
     preset = RegressionPreset if target.kind == "regression" else ClassificationPreset
     reference, current = rows
-    tasks = list(_tasks(target, reference))
+    if reference is None:
+        shown.cleaned[f"({title})"] = "drawn without the reference, whose rows have no labels"
     # Windows of one class are common where a class is rare, and fail in every way but the last.
-    attempts: list[tuple[dict[str, Any], pd.DataFrame | None]] = [(fields, reference) for fields in tasks]
-    attempts.append((tasks[-1], None))
+    attempts = [(fields, against) for against in (reference, None) for fields in _tasks(target, current, against)]
     why = ""
     for fields, against in attempts:
         outcome = _failure(lambda f=fields, a=against: _report(title, preset(), a, current, f))  # type: ignore[misc]
         if isinstance(outcome, Dashboard):
             if why:
-                less = "some of its charts" if against is not None else "the reference"
+                less = "the reference" if against is None else "some of its charts"
                 shown.cleaned[f"({title})"] = f"drawn without {less}: {why}"
             return [outcome]
         why = why or outcome
@@ -123,26 +123,28 @@ def _quality(job: ReportJob, target: ReportTarget, shown: Presentable) -> list[D
     return []
 
 
-def _tasks(target: ReportTarget, frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _tasks(target: ReportTarget, current: pd.DataFrame, reference: pd.DataFrame | None) -> Iterator[dict[str, Any]]:
     """Fields of a `DataDefinition` for the target, the fullest first, the hardiest last."""
     from evidently import BinaryClassification, MulticlassClassification, Regression  # noqa: PLC0415 - the same
 
     if target.kind == "regression":
         yield {"regression": [Regression(target=target.label, prediction=target.prediction)]}
         return
-    columns = {"target": target.label, "prediction_labels": target.prediction}
-    texts = {"categorical_columns": [target.label, target.prediction]}
-    if target.kind == "binary":
-        binary = {**columns, "pos_label": target.positive}
-        if target.positive in frame.columns:
-            yield {"classification": [BinaryClassification(**binary, prediction_probas=target.positive)], **texts}
-        yield {"classification": [BinaryClassification(**binary)], **texts}
-    else:
-        probabilities = [name for name in target.probabilities if name in frame.columns]
-        if probabilities:
-            task = MulticlassClassification(**columns, prediction_probas=probabilities)
-            yield {"classification": [task], **texts}
-    yield {"classification": [MulticlassClassification(**columns)], **texts}  # a window of one class is no binary task
+    frames = [current] if reference is None else [current, reference]
+    classes = sorted({label for frame in frames for name in (target.label, target.prediction) for label in frame[name]})
+    columns: dict[str, Any] = {"target": target.label, "prediction_labels": target.prediction}
+    probabilities = [name for name in target.probabilities if all(name in frame.columns for frame in frames)]
+    tasks: list[Any] = []
+    if target.kind == "binary" or len(classes) == 2:  # noqa: PLR2004 - of two classes Evidently takes none as multiclass
+        positive = target.positive or classes[-1]
+        if positive in probabilities:
+            tasks.append(BinaryClassification(**columns, pos_label=positive, prediction_probas=positive))
+        tasks.append(BinaryClassification(**columns, pos_label=positive))
+    elif probabilities:
+        tasks.append(MulticlassClassification(**columns, prediction_probas=probabilities))
+    tasks.append(MulticlassClassification(**columns))
+    for task in tasks:
+        yield {"classification": [task], "categorical_columns": [target.label, target.prediction]}
 
 
 def _report(

@@ -72,27 +72,31 @@ def presentable(job: ReportJob) -> Presentable:
     return shown
 
 
-def labelled(job: ReportJob, shown: Presentable) -> tuple[pd.DataFrame, pd.DataFrame] | str:
+def labelled(job: ReportJob, shown: Presentable) -> tuple[pd.DataFrame | None, pd.DataFrame] | str:
     """(reference, current) rows with prediction and label, or why the quality of the model cannot be shown.
 
-    Columns are the target's; a probability's is named like its label, as Evidently wants it.
+    A reference without labels is None: it is often older than the first label. Columns are the target's; a
+    probability's is named like its label, as Evidently wants it.
     """
+    current = _labelled_rows(job, shown.current)
+    if current is None:
+        return f"fewer than {LABELLED_ROWS_MIN} labelled rows in the window"
+    return _labelled_rows(job, shown.reference), current
+
+
+def _labelled_rows(job: ReportJob, frame: pd.DataFrame) -> pd.DataFrame | None:
     assert job.target is not None
-    frames = []
-    for side, frame in (("reference", shown.reference), ("current", shown.current)):
-        if not {job.target.label, job.target.prediction} <= set(frame.columns):
-            return f"no labels in the {side} rows"
-        columns = [name for name in dict.fromkeys(job.target.columns) if name in frame.columns]
-        known = frame[columns].replace([np.inf, -np.inf], np.nan)
-        # A probability that nobody gave must not cost every row.
-        needed = [
-            name for name in columns if name in {job.target.label, job.target.prediction} or known[name].notna().any()
-        ]
-        known = known.dropna(subset=needed).reset_index(drop=True)
-        if len(known) < LABELLED_ROWS_MIN:
-            return f"fewer than {LABELLED_ROWS_MIN} labelled rows in the {side} rows"
-        frames.append(known.rename(columns={column: name for name, column in job.target.probabilities.items()}))
-    return frames[0], frames[1]
+    required = {job.target.label, job.target.prediction}
+    columns = [name for name in dict.fromkeys(job.target.columns) if name in frame.columns]
+    if not required <= set(columns):
+        return None
+    known = frame[columns].replace([np.inf, -np.inf], np.nan)
+    # A probability that nobody gave must not cost every row.
+    known = known.dropna(subset=[name for name in columns if name in required or known[name].notna().any()])
+    if len(known) < LABELLED_ROWS_MIN:
+        return None
+    names = {column: label for label, column in job.target.probabilities.items()}
+    return known.rename(columns=names).reset_index(drop=True)
 
 
 def _finite(frame: pd.DataFrame, raw: pd.DataFrame, name: str, side: str) -> str:

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift.evidence import Subject
+from drift.evidently_bridge import render
 from drift.phases import IncidentSubject
 from drift.report_columns import CATEGORIES_MAX, labelled, presentable
 from drift.report_escape import content_security_policy, escaped_json
@@ -276,18 +278,23 @@ def test_only_labelled_rows_judge_the_model():
     assert list(found.columns) == ["(label)", "(prediction)", "yes"]
 
 
-@pytest.mark.parametrize(
-    ("current", "reason"),
-    [
-        (frame(200).drop(columns="(label)"), "no labels in the current rows"),
-        (frame(200, **{"(label)": None}), "fewer than 2 labelled rows in the current rows"),
-    ],
-)
-def test_without_labels_the_quality_is_left_out_with_a_reason(current, reason):
+@pytest.mark.parametrize("current", [frame(200).drop(columns="(label)"), frame(200, **{"(label)": None})])
+def test_without_labels_in_the_window_there_is_a_reason_instead_of_a_quality(current):
     """The rest of the page stays."""
     asked = job(current=current)
 
-    assert labelled(asked, presentable(asked)) == reason
+    assert labelled(asked, presentable(asked)) == "fewer than 2 labelled rows in the window"
+
+
+@pytest.mark.parametrize("reference", [frame(300).drop(columns="(label)"), frame(300, **{"(label)": None})])
+def test_a_reference_without_labels_leaves_the_window_to_be_judged_alone(reference):
+    """The first rows of a stream are often older than its first label."""
+    asked = job(reference=reference)
+
+    against, current = labelled(asked, presentable(asked))
+
+    assert against is None
+    assert len(current) == 200
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=8))
@@ -350,6 +357,8 @@ def test_foreign_text_stays_text(hostile_page):
     page = Scripts(hostile_page.read_text(encoding="utf-8"))
 
     shown = json.loads((hostile_page.parent / "result.json").read_text())
+    assert (shown["ok"], shown["path"]) == (True, "report.html")
+    assert set(shown["left_out"]) == {f"gone{SCRIPT}"}
     assert shown["parts"] == ["Drift of features", "Summary of features", "Quality of predictions"]
     assert len(page.scripts) == 3 + 1 + 1 + 3  # data of each part, a global, the library, a call for each part
     assert not any(script.startswith("document.documentElement") for script in page.scripts)
@@ -388,21 +397,60 @@ def test_the_browser_test_would_notice(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Evidently's own imports
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"kind": "binary", "positive": "yes", "probabilities": {"yes": "p"}},
+        {"kind": "multiclass", "probabilities": {"yes": "p", "no": "q"}},
+        {
+            "kind": "multiclass",
+            "label": "shape",
+            "prediction": "shape_said",
+            "probabilities": {"x": "p", "y": "q", "z": "r"},
+        },
+        {"kind": "regression", "label": "amount_true", "prediction": "amount_said"},
+    ],
+    ids=["binary", "multiclass of two", "multiclass of three", "regression"],
+)
+def test_every_task_has_a_quality_part_with_and_without_labels_in_the_reference(tmp_path, task):
+    """Drawn in full where the reference has labels, and alone where it has none."""
+    more = {
+        "p": 0.3,
+        "q": 0.5,
+        "r": 0.2,
+        "amount_true": np.arange(240.0),
+        "amount_said": np.arange(240.0)[::-1],
+        "shape": list("xyz") * 80,
+        "shape_said": list("xyyz") * 60,
+    }
+    asked = job(reference=frame(240, **more), current=frame(240, **more), target=ReportTarget(**task))
+    unlabelled = asked.reference.assign(**{asked.target.label: None})
+
+    full = render(asked, tmp_path / "full.html", time.perf_counter)
+    alone = render(replace(asked, reference=unlabelled), tmp_path / "alone.html", time.perf_counter)
+
+    parts = ("Drift of features", "Summary of features", "Quality of predictions")
+    assert (full.parts, full.left_out, full.cleaned) == (parts, {}, {})
+    assert (alone.parts, alone.left_out) == (parts, {})
+    assert alone.cleaned == {"(Quality of predictions)": "drawn without the reference, whose rows have no labels"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Evidently's own imports
 def test_a_failing_part_costs_only_itself(tmp_path):
     """A window of one class has no binary quality; a huge constant cannot be binned. Both are named."""
     one_class = {"(label)": "yes", "(prediction)": "yes", "huge": float(2**62)}
     columns = {"amount": "numeric", "huge": "numeric"}
     asked = job(columns=columns, reference=frame(300, huge=float(-(2**62))), current=frame(200, **one_class))
 
-    assert render_apart(tmp_path, asked) == (0, "")
+    rendered = render(asked, tmp_path / "report.html", time.perf_counter)
 
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert result["ok"] is True
-    assert result["parts"] == ["Drift of features", "Summary of features", "Quality of predictions"]
-    assert result["left_out"]["huge"].startswith("Evidently could not draw it: ValueError")
-    assert result["cleaned"]["(Quality of predictions)"].startswith("drawn without the reference")
+    assert rendered.parts == ("Drift of features", "Summary of features", "Quality of predictions")
+    assert rendered.left_out["huge"].startswith("Evidently could not draw it: ValueError")
+    assert rendered.cleaned["(Quality of predictions)"].startswith("drawn without the reference: ")
     assert "Evidently could not draw it" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert result["seconds"] > 0
+    assert rendered.seconds > 0
 
 
 def test_a_folder_that_is_no_job_ends_with_a_clear_message(tmp_path):
