@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -41,7 +42,7 @@ class Admin:
         self.bootstrap: str = ",".join(settings["bootstrap_servers"])
         self._timeout_s = timeout_s
         deadline = time.monotonic() + timeout_s
-        _reach(settings["bootstrap_servers"], timeout_s / 2)
+        _reach(settings["bootstrap_servers"], settings.get("ssl_context"), timeout_s / 2)
         # Made in two steps: when connecting fails, its network thread runs already and would never end.
         client = KafkaAdminClient.__new__(KafkaAdminClient)
         try:
@@ -193,14 +194,22 @@ class Admin:
             raise BrokerError(f"could not {what}: {_reason(error)}") from error
 
 
-def _reach(addresses: list[str], timeout_s: float) -> None:
-    """Raises BrokerError at once if no address takes a connection: kafka-python would try until its timeout."""
+def _reach(addresses: list[str], context: ssl.SSLContext | None, timeout_s: float) -> None:
+    """Raises BrokerError at once if no address takes a connection or shows a certificate that we trust.
+
+    kafka-python would try again until its timeout, and then not say why.
+    """
     problems = []
     each_s = min(_CONNECT_TIMEOUT_S, timeout_s / len(addresses))
     for address in addresses:
+        host, port = host_and_port(address)
         try:
-            with socket.create_connection(host_and_port(address), timeout=each_s):
+            with socket.create_connection((host, port), timeout=each_s) as connection:
+                if context is not None:
+                    context.wrap_socket(connection, server_hostname=host).close()
                 return
+        except ssl.SSLCertVerificationError as error:
+            problems.append(f"its certificate is refused, {error.verify_message}")
         except OSError as error:
             problems.append(error.strerror or str(error))
     raise BrokerError(_unreachable(",".join(addresses), "; ".join(dict.fromkeys(problems)).lower()))
@@ -214,5 +223,7 @@ def _reason(error: Exception, security_protocol: str | None = None) -> str:
     """One short line: kafka-python puts whole requests into some messages."""
     text = " ".join(str(error).split())[:300] or type(error).__name__
     if security_protocol and isinstance(error, KafkaTimeoutError):
-        return f"it takes connections but does not answer {security_protocol} (is that its protocol?)"
+        sasl = security_protocol.startswith("SASL")
+        doubt = "are user, password and mechanism right?" if sasl else "is that its protocol?"
+        return f"it takes connections but does not answer {security_protocol} ({doubt})"
     return text

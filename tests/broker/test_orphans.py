@@ -112,7 +112,6 @@ def test_a_detached_broker_outlives_its_starter_until_it_is_stopped(starter, set
 def test_an_interrupt_while_starting_leaves_nothing(settings):
     """Ctrl-C before Kafka is up ends what was started so far."""
     broker = LocalBroker(settings)
-    interrupt = threading.Timer(0.0, lambda: None)
     stop_watching = threading.Event()
 
     def watch() -> None:
