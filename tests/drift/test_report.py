@@ -1,4 +1,4 @@
-"""Reports: jobs survive the folder, bad columns are named, and no foreign text becomes a script."""
+"""Pages of reports: what they say, what they survive, and that no foreign text in them becomes a script."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drift.evidence import Subject
 from drift.evidently_bridge import render
-from drift.phases import IncidentSubject
-from drift.report_columns import CATEGORIES_MAX, labelled, presentable
 from drift.report_escape import content_security_policy, escaped_json
-from drift.report_job import ReportJob, ReportTarget, read_job, text, write_job
+from drift.report_job import ReportTarget, write_job
 from drift.report_page import compose, dashboard
 
 SCRIPT = "</script><script>document.documentElement.dataset.pwned=1</script>"
@@ -33,43 +30,8 @@ HANDLER = '"><img src=x onerror="document.documentElement.dataset.pwned=1">'
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def frame(rows, shift=0.0, **columns):
-    rng = np.random.default_rng(rows)
-    fixed = {"amount": rng.normal(shift, 1, rows), "city": rng.choice(["a", "b"], rows)}
-    labels = {"(label)": rng.choice(["yes", "no"], rows), "(prediction)": rng.choice(["yes", "no"], rows)}
-    return pd.DataFrame({**fixed, **labels, **columns})
-
-
-def job(**fields):
-    subject = IncidentSubject(
-        subject=Subject(kind="feature", name="amount"),
-        source="psi",
-        value=0.3,
-        threshold=0.1,
-        since_ms=1_700_000_000_000,
-        strength=3.0,
-        detail={"ks": 0.01},
-    )
-    defaults = {
-        "title": "1 feature has changed: amount",
-        "pipeline": "shop",
-        "window": 7,
-        "cut": "shop.predictions/0:400",
-        "from_ms": 1_700_000_000_000,
-        "to_ms": 1_700_000_060_000,
-        "columns": {"amount": "numeric", "city": "categorical"},
-        "reference": frame(300),
-        "current": frame(200, 1.0),
-        "target": ReportTarget(kind="binary", positive="yes"),
-        "incident": "9f3a0c11d2e4b5a6",
-        "severity": "warning",
-        "subjects": (subject,),
-        "recompute": "millrace report --incident 9f3a0c11d2e4b5a6",
-    }
-    return ReportJob(**{**defaults, **fields})
-
-
-def hostile_job():
+@pytest.fixture(scope="session")
+def hostile_job(frame, job):
     """Foreign text wherever foreign text can be."""
     columns = {"amount": "numeric", SCRIPT: "numeric", HANDLER: "categorical", "city": "categorical"}
     sides = [
@@ -139,16 +101,19 @@ class Scripts(HTMLParser):
 
 
 @pytest.fixture(scope="session")
-def hostile_page(tmp_path_factory):
+def hostile_page(tmp_path_factory, hostile_job):
     """One page with foreign text everywhere, rendered once for all that look at it."""
     folder = tmp_path_factory.mktemp("hostile")
-    assert render_apart(folder, hostile_job()) == (0, "")
+    assert render_apart(folder, hostile_job) == (0, "")
     return folder / "report.html"
 
 
-def page_of(left_out=None, cleaned=None, **fields):
-    """The head alone."""
-    return compose(job(**fields), [], left_out=left_out or {}, cleaned=cleaned or {})
+@pytest.fixture
+def page_of(job):
+    """`page_of(left_out, cleaned, **fields)`: the head alone."""
+    return lambda left_out=None, cleaned=None, **fields: compose(
+        job(**fields), [], left_out=left_out or {}, cleaned=cleaned or {}
+    )
 
 
 def dom_after_running(path, folder):
@@ -163,138 +128,6 @@ def dom_after_running(path, folder):
         timeout=120,
     )
     return done.stdout
-
-
-def test_a_job_survives_its_folder(tmp_path):
-    """What is read is what was written, frames to the value."""
-    before = job(target=ReportTarget(kind="multiclass", probabilities={"yes": "p"}), cleaned={"x": "y"})
-    write_job(tmp_path / "job", before)
-
-    after = read_job(tmp_path / "job")
-
-    for name in set(ReportJob.__slots__) - {"reference", "current"}:
-        assert getattr(after, name) == getattr(before, name), name
-    pd.testing.assert_frame_equal(after.reference, before.reference, check_dtype=False)
-    pd.testing.assert_frame_equal(after.current, before.current, check_dtype=False)
-
-
-def test_columns_of_mixed_types_survive_too(tmp_path):
-    """Parquet takes one type per column: numbers stay, what is none is counted, categories become text."""
-    mixed = frame(4, amount=[1.0, "x", None, 4], city=[1, 1.0, True, None])
-    write_job(tmp_path, job(reference=mixed))
-
-    after = read_job(tmp_path)
-
-    assert after.reference["amount"].isna().tolist() == [False, True, True, False]
-    assert after.reference["city"].tolist() == ["1", "1", "true", None]
-    assert after.cleaned == {"amount": "1 values of the reference rows are no numbers and were ignored"}
-
-
-@given(st.one_of(st.booleans(), st.integers(), st.floats(), st.text()))
-def test_a_label_has_one_text_whatever_type_it_came_as(value):
-    """1 and 1.0 are one class; every text can be encoded."""
-    assert text(value) == text(text(value)).encode().decode()
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
-        assert text(value) == text(float(value))
-
-
-def test_a_folder_without_a_job_is_refused(tmp_path):
-    """`job.json` is written last, so half a job has none."""
-    with pytest.raises(ValueError, match=r"must be a report job's folder, got one without job.json"):
-        read_job(tmp_path)
-    (tmp_path / "job.json").write_text('{"format": 99}')
-    with pytest.raises(ValueError, match="must be of format 1"):
-        read_job(tmp_path)
-
-
-def test_a_target_that_is_also_a_feature_is_refused():
-    """The quality of a feature called `label` would be nonsense."""
-    with pytest.raises(ValueError, match="target must name columns that are no features, got 'amount'"):
-        job(target=ReportTarget(kind="multiclass", label="amount"))
-    with pytest.raises(ValueError, match=r"target.positive must be the positive label's text"):
-        ReportTarget(kind="binary")
-    with pytest.raises(ValueError, match="reference must have every column once, got 'amount' twice"):
-        job(reference=pd.concat([frame(3), frame(3)], axis=1))
-
-
-@pytest.mark.parametrize(
-    ("values", "reason"),
-    [
-        ([np.nan] * 200, "no usable value in the current rows"),
-        ([np.inf] * 200, "no usable value in the current rows; 200 values of the current rows are no finite numbers"),
-        (["bad"] * 200, "no usable value in the current rows; 200 values"),
-        (None, "not in the current rows"),
-    ],
-)
-def test_a_column_evidently_cannot_take_is_left_out_and_named(values, reason):
-    """One such column would cost the whole report."""
-    current = frame(200).drop(columns="amount") if values is None else frame(200, amount=values)
-
-    shown = presentable(job(current=current))
-
-    assert shown.features == ["city"]
-    assert shown.left_out["amount"].startswith(reason)
-
-
-def test_a_few_bad_values_cost_only_themselves():
-    """An infinity and a 1e300 among 200 are ignored and told; missing values are no news."""
-    values = np.arange(200.0)
-    values[:4] = [np.inf, -np.inf, 1e300, np.nan]
-
-    shown = presentable(job(current=frame(200, amount=values)))
-
-    assert shown.cleaned == {"amount": "3 values of the current rows are no finite numbers and were ignored"}
-    assert shown.current["amount"].notna().sum() == 196
-
-
-def test_a_thousand_categories_are_shown_as_a_hundred():
-    """The frequent ones by name, on both sides the same."""
-    current = frame(1_000, city=[f"c{row % 500}" for row in range(1_000)])
-
-    shown = presentable(job(current=current))
-
-    assert len(set(shown.reference["city"]) | set(shown.current["city"])) == CATEGORIES_MAX
-    assert "rare categories are shown as (other)" in shown.cleaned["city"]
-
-
-def test_an_endless_category_is_cut():
-    """A category may be as long as an event."""
-    shown = presentable(job(current=frame(200, city="x" * 100_000)))
-
-    assert shown.current["city"].str.len().max() == 80
-    assert shown.cleaned == {"city": "categories were cut to 80 characters"}
-
-
-def test_only_labelled_rows_judge_the_model():
-    """Labels come late: rows without one are no mistakes. A probability nobody gave costs no rows."""
-    current = frame(200, p=np.nan)
-    current.loc[:49, "(label)"] = None
-    target = ReportTarget(kind="binary", positive="yes", probabilities={"yes": "p"})
-    asked = job(current=current, reference=frame(300, p=0.5), target=target)
-
-    reference, found = labelled(asked, presentable(asked))
-
-    assert (len(reference), len(found)) == (300, 150)
-    assert list(found.columns) == ["(label)", "(prediction)", "yes"]
-
-
-@pytest.mark.parametrize("current", [frame(200).drop(columns="(label)"), frame(200, **{"(label)": None})])
-def test_without_labels_in_the_window_there_is_a_reason_instead_of_a_quality(current):
-    """The rest of the page stays."""
-    asked = job(current=current)
-
-    assert labelled(asked, presentable(asked)) == "fewer than 2 labelled rows in the window"
-
-
-@pytest.mark.parametrize("reference", [frame(300).drop(columns="(label)"), frame(300, **{"(label)": None})])
-def test_a_reference_without_labels_leaves_the_window_to_be_judged_alone(reference):
-    """The first rows of a stream are often older than its first label."""
-    asked = job(reference=reference)
-
-    against, current = labelled(asked, presentable(asked))
-
-    assert against is None
-    assert len(current) == 200
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=8))
@@ -327,7 +160,7 @@ def test_a_page_of_another_layout_is_refused():
         dashboard("Drift", "<html><script>var metric_1 = {};</script></html>")
 
 
-def test_the_head_says_what_happened_and_what_is_not_shown():
+def test_the_head_says_what_happened_and_what_is_not_shown(page_of):
     """Title, incident, window, cut, subjects, left-out columns with reasons, and the command to make it again."""
     head = page_of(left_out={"age": "not in the current rows"}, cleaned={"city": "cut"})
 
@@ -413,7 +246,7 @@ def test_the_browser_test_would_notice(tmp_path):
     ],
     ids=["binary", "multiclass of two", "multiclass of three", "regression"],
 )
-def test_every_task_has_a_quality_part_with_and_without_labels_in_the_reference(tmp_path, task):
+def test_every_task_has_a_quality_part_with_and_without_labels_in_the_reference(tmp_path, task, frame, job):
     """Drawn in full where the reference has labels, and alone where it has none."""
     more = {
         "p": 0.3,
@@ -438,7 +271,7 @@ def test_every_task_has_a_quality_part_with_and_without_labels_in_the_reference(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Evidently's own imports
-def test_a_failing_part_costs_only_itself(tmp_path):
+def test_a_failing_part_costs_only_itself(tmp_path, frame, job):
     """A window of one class has no binary quality; a huge constant cannot be binned. Both are named."""
     one_class = {"(label)": "yes", "(prediction)": "yes", "huge": float(2**62)}
     columns = {"amount": "numeric", "huge": "numeric"}
