@@ -94,7 +94,7 @@ class _Writer:
         yield "#   millrace check-config --effects  says which may change once there is state"
         yield "# A line that begins with `#` and no space is a setting at its default. A text `env:NAME` comes from the"
         yield "# environment. Durations: 250ms, 30s, 5m, 1h, 7d. Relative paths start in this file's folder."
-        yield from (f"# {note}" for note in self._notes.get("", ()))
+        yield from map(_comment, self._notes.get("", ()))
         yield ""
         yield from self._section(Config, "", self._values)
 
@@ -151,12 +151,17 @@ class _Writer:
     def _heading(self, path: str, text: str, *, absent: bool) -> Iterator[str]:
         yield ""
         yield f"{'#' if absent else ''}[{path}]"
-        yield from (f"# {line}" for line in (text, *self._notes.get(path, ())) if line)
+        yield from (_comment(line) for line in (text, *self._notes.get(path, ())) if line)
 
     def _prose(self, section: type[Section], name: str) -> Iterator[str]:
         text = self._docs.get((section.__name__, name))
         if text:
-            yield f"# {text}"
+            yield _comment(text)
+
+
+def _comment(text: str) -> str:
+    """One line, whatever is in it: column names are other people's."""
+    return "# " + "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _join(path: str, key: str) -> str:
