@@ -160,7 +160,7 @@ class SlidingWindow:
         if self._stop + fresh > some_buffer.size:
             kept = min(self._stop, self.config.window_rows)
             for buffer in self._buffers.values():
-                buffer[:kept] = buffer[self._stop - kept : self._stop].copy()
+                buffer[:kept] = buffer[self._stop - kept : self._stop]  # numpy minds the overlap
             self._stop = kept
         for (name, kind), values in zip(self.config.kinds.items(), zip(*self._pending, strict=True), strict=True):
             self._buffers[name][self._stop : self._stop + fresh] = encode(kind, values)

@@ -1,5 +1,8 @@
 """The reference: what it knows, and that its bytes and digest are its own."""
 
+import math
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,6 +60,13 @@ def test_the_kind_is_part_of_the_identity():
     """The same numbers as integers are another reference."""
     rows = [{"a": 0}]
     assert Reference.from_rows({"a": "numeric"}, rows).digest != Reference.from_rows({"a": "integer"}, rows).digest
+
+
+def test_there_is_one_missing_number():
+    """NaN has many patterns of bits; which one a client sent is not part of the identity."""
+    [odd] = struct.unpack("<d", struct.pack("<Q", 0x7FF8_0000_0000_0001))
+    missing = [Reference.from_rows({"a": "numeric"}, [{"a": 1.0}, row]) for row in ({"a": odd}, {"a": math.nan}, {})]
+    assert len({reference.digest for reference in missing}) == 1
 
 
 def test_everything_a_comparison_needs_is_known_once():

@@ -160,6 +160,14 @@ def test_categorical_statistics_equal_evidently(reference, current):
     assert_equal_to_evidently("categorical", reference, current)
 
 
+@pytest.mark.parametrize(("rows", "rare"), [(9_999, 1), (10_000, 1), (10_001, 1), (20_000, 1), (20_000, 2)])
+def test_empty_bins_beside_rare_ones_are_filled_as_evidently_fills_them(rows, rare):
+    """The filling changes where the smallest share is 1 in 10,000, exactly and on either side."""
+    reference = ["a"] * (rows - rare) + ["b"] * rare
+    assert_equal_to_evidently("categorical", reference, ["a", "c"])
+    assert_equal_to_evidently("categorical", ["a", "c"], reference)
+
+
 @RELAXED
 @given(st.integers(1, 400), st.integers(1, 400), SEEDS)
 def test_many_categories_equal_evidently(n, m, seed):
@@ -182,6 +190,7 @@ def test_a_reference_of_full_size_equals_evidently(kind):
 @given(st.lists(st.integers(-30, 30), min_size=1, max_size=80), st.lists(st.integers(-30, 30), min_size=1, max_size=80))
 @example([0], [0])
 @example([*range(7)] * 1500, [*range(6)] * 3)
+@example([2**60 + i for i in range(50)], [2**60 + i for i in range(20, 90)])
 def test_the_distance_is_the_one_of_its_p_value(reference, current):
     """`ks_distance` is the statistic of the very test whose p-value Evidently shows, exact or asymptotic."""
     from scipy.stats import ks_2samp  # noqa: PLC0415 -- slow to import
@@ -192,6 +201,16 @@ def test_the_distance_is_the_one_of_its_p_value(reference, current):
         oracle = ks_2samp(reference, current)
     assert bits(STATISTICS["ks_distance"].compute(pair)) == bits(float(oracle.statistic))
     assert bits(STATISTICS["ks"].compute(pair)) == bits(float(oracle.pvalue))
+
+
+def test_a_remembered_p_value_is_of_the_same_sizes():
+    """Two windows at the same distance from one reference, one of them larger and so stronger proof."""
+    reference = sample_of("integer", np.arange(100))
+    pairs = [pair_of(reference, sample_of("integer", np.repeat(np.arange(50, 100), times))) for times in (1, 4)]
+    few, many = (STATISTICS["ks"].compute(pair) for pair in pairs)
+    assert [STATISTICS["ks_distance"].compute(pair) for pair in pairs] == [0.5, 0.5]
+    assert many < few
+    assert [STATISTICS["ks"].compute(pair) for pair in pairs] == [few, many]
 
 
 @pytest.mark.parametrize("name", sorted(ORACLES))

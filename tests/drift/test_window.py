@@ -84,6 +84,15 @@ def test_resumes_from_a_snapshot_as_if_never_stopped(stream, window_rows, times,
     assert second.snapshot() == whole.snapshot()
 
 
+@pytest.mark.parametrize("window_rows", [1, 2, 3, 255, 256, 257])
+def test_every_row_is_held_where_the_buffers_come_round(window_rows):
+    """Looked at after each of two thousand rows, so that each end of a buffer is met exactly."""
+    window = SlidingWindow(WindowConfig(window_rows=window_rows, kinds={"a": "integer"}))
+    for i in range(2000):
+        window.append("", i, {"a": i})
+        assert window.columns()["a"].tolist() == list(range(max(0, i + 1 - window_rows), i + 1))
+
+
 def test_a_snapshot_is_a_copy():
     """Rows that come later do not reach into it, nor into columns handed out."""
     window = SlidingWindow(WindowConfig(window_rows=2, kinds={"a": "numeric"}))
