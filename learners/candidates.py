@@ -141,11 +141,14 @@ class Candidates:
         return outputs
 
     def learn(self, features: Features, label: Label) -> tuple[Failure, ...]:
-        """Fold in one example with a parsed label. Who could not learn it is as if it had never come.
+        """Fold in one example with a parsed label (LabelError for another). Who could not learn it is as if it had never come.
 
         The mapping is kept for a while: do not change it afterwards.
         """
-        answer = self._answers[label] if self._answers else float(label)
+        try:
+            answer = self._answers[label] if self._answers else float(label)
+        except KeyError:  # free while it does not happen, unlike parsing again
+            answer = self.target.to_model(self.target.parse(label))
         failures: tuple[Failure, ...] = ()
         for learn_model in self._learn_models:
             failure = learn_model(features, answer)

@@ -42,12 +42,15 @@ class PrequentialScores:
         self._pending: list[Example] = []
 
     def update(self, label: Label, outputs: Mapping[str, Output]) -> None:
-        """Fold in one example: a parsed label and what each candidate said when it was served.
+        """Fold in one example: a parsed label (LabelError for another) and what each candidate said.
 
         A candidate that is not among `outputs` said nothing; outputs of others are ignored. The mapping is kept for
         a while: do not change it afterwards.
         """
-        truth = self._answers[label] if self._answers else float(label)
+        try:
+            truth = self._answers[label] if self._answers else float(label)
+        except KeyError:  # free while it does not happen, unlike parsing again
+            truth = self.target.to_model(self.target.parse(label))
         pending = self._pending
         pending.append((truth, outputs))
         if len(pending) >= PENDING_MAX:

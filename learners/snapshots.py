@@ -103,10 +103,10 @@ class _Unpickler(pickle.Unpickler):
         if self._allow.lists(module, name):
             return super().find_class(module, name)
         # A class or function may be taken from a module that is named as a whole, but only where it was defined
-        # and by its plain name: `shop.models` importing `os` must not lend out `os.system`. The module has to
-        # be imported already (it is: its factory has run), so that a snapshot cannot import anything.
-        if "." not in name and module in sys.modules:
-            found = getattr(sys.modules[module], name, None)
-            if self._allow.admits(module, found):
-                return found
+        # and by its plain name (no dotted path is followed): `shop.models` importing `os` must not lend out
+        # `os.system`. The module has to be imported already, as it is once its factory has run: a snapshot
+        # imports nothing.
+        found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+        if self._allow.admits(module, found):
+            return found
         raise _Refused(f"snapshot must name only allowed globals, got {module}.{name}")

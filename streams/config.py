@@ -254,6 +254,12 @@ class DriftConfig(Section):
     """Consecutive windows without a signal that end an incident."""
     rebase_after_windows: Annotated[int, REBUILD] = Field(default=25, ge=0)
     """An incident that lasts so many windows is the new normal: a new reference is taken. 0 means never."""
+    alert_on: Annotated[tuple[Literal["feature", "quality", "loss", "prediction", "confidence"], ...], REBUILD] = (
+        "feature",
+        "quality",
+        "loss",
+    )
+    """What may raise an alarm. Predictions and confidence move whenever an online model learns: shown, not alarmed."""
     loss_detectors: Annotated[tuple[str, ...], REBUILD] = ("adwin",)
     feature_detectors: Annotated[dict[str, tuple[str, ...]], REBUILD] = Field(default_factory=dict)
     missing_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from streams.state.from_config import open_store
 from streams.state.store import Store
 
 log = structlog.get_logger()
+
+AGAIN_S = 1.0
 
 
 class Ground(NamedTuple):
@@ -52,17 +55,21 @@ def prepare(config: Config) -> Ground:
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run `main(stop)` on uvloop; SIGINT and SIGTERM set `stop`, a second one ends at once."""
+    """Run `main(stop)` on uvloop; SIGINT and SIGTERM set `stop`, another one after a second ends at once."""
 
     async def guarded() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        asked_at = 0.0
 
         def ask() -> None:
-            if stop.is_set():
+            nonlocal asked_at
+            if not stop.is_set():
+                asked_at = time.monotonic()
+                stop.set()
+            elif time.monotonic() - asked_at > AGAIN_S:  # a terminal and a supervisor may both send the first one
                 log.warning("stopped_at_once", state="as of the last checkpoint")
-                sys.exit(130)
-            stop.set()
+                os._exit(130)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ask)

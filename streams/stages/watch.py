@@ -249,7 +249,8 @@ class Watch:
             rows=len(window), from_ms=window.from_ms, to_ms=window.to_ms, columns=columns, alarms=tuple(self.alarms)
         )
         self.alarms = []
-        signals = self.decider.decide(evidence)
+        loud = self.config.drift.alert_on
+        signals = tuple(signal for signal in self.decider.decide(evidence) if signal.subject.kind in loud)
         phases = self.incidents.update(signals, cut=cut.id, window=self.windows_total, event_ms=window.to_ms)
         self._tell(phases, cut, seen)
         seen.metrics.append(self._metrics(cut, evidence, columns, signals, reference))

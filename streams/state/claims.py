@@ -80,5 +80,9 @@ def newest_on_lineage(store: Store, name: str) -> Loaded | None:
 
 
 def still_owner(store: Store, claim: Adopted) -> bool:
-    """Whether nobody has claimed the history since. Ask after the checkpoint is durable and before publishing."""
+    """Whether nobody has claimed the history since.
+
+    Ask once the checkpoint is durable, and then publish only what it held: what became durable after the question may
+    be on no lineage any more.
+    """
     return store.listing(claim.name).generation == claim.generation

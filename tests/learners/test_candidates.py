@@ -20,7 +20,7 @@ from learners.catalog import models_for
 from learners.checks import Setting, examples
 from learners.features import FeatureGuard
 from learners.output import Output
-from learners.target import Target
+from learners.target import LabelError, Target
 
 YES_NO = Target(kind="binary", labels=("no", "yes"), positive="yes")
 KINDS = {"x": "numeric"}
@@ -61,6 +61,7 @@ def test_a_half_learnt_example_leaves_no_trace():
     assert (failure.candidate, failure.error, failure.suspended) == ("fragile", "ArithmeticError", False)
     assert fragile_of(candidates).rows == 3
     assert fragile_of(candidates).counts == fragile_of(untouched).counts
+    assert candidates.predict({"x": 1.0})["fragile"] == untouched.predict({"x": 1.0})["fragile"]
     assert candidates.predict({"x": 1.0})["linear"] != untouched.predict({"x": 1.0})["linear"]
     assert candidates.predict({"x": 1.0})["no_change"].prediction == "no"
     assert candidates.failures == {"fragile": 1, "linear": 0}
@@ -141,6 +142,15 @@ def test_a_model_that_cannot_go_back_is_suspended():
     candidates.learn({"x": 1.0}, "yes")
     (failure,) = candidates.learn({"bad": 1.0}, "yes")
     assert failure.suspended
+
+
+def test_a_label_of_another_target_is_refused_before_anybody_learns_it():
+    """Labels are parsed at the door; one that was not reaches no model."""
+    candidates = build()
+    blob = candidates.snapshot()
+    with pytest.raises(LabelError, match="must be one of the 2 configured labels, got a string"):
+        candidates.learn({"x": 1.0}, "maybe")
+    assert candidates.snapshot() == blob
 
 
 def test_raising_in_predict_is_counted_and_says_nothing():

@@ -97,13 +97,14 @@ def test_binding_a_method_that_is_not_listed_is_refused():
 def test_a_module_of_the_users_lends_its_own_and_nothing_it_imports(monkeypatch):
     """Naming `shop.models` does not let `shop.models.os.system` in, nor `from os import system`."""
     module = types.ModuleType("shop_models")
-    exec("import os\nfrom os import system\nclass Mine:\n    pass\ndef made(): return Mine()\n", module.__dict__)
+    lines = ("import os", "from os import system", "from pathlib import Path", "from shutil import rmtree")
+    exec("\n".join((*lines, "class Mine: pass", "def made(): return Mine()")), module.__dict__)
     monkeypatch.setitem(sys.modules, "shop_models", module)
     allow = Allowlist(modules=("shop_models",))
 
     assert loads(global_of("shop_models", "Mine"), allow) is module.Mine
     assert loads(global_of("shop_models", "made"), allow) is module.made
-    for name in ("os", "system", "os.system", "Mine.__init__"):
+    for name in ("os", "system", "rmtree", "Path", "os.system", "Mine.__init__", "absent"):
         with pytest.raises(ValueError, match="must name only allowed globals"):
             loads(global_of("shop_models", name), allow)
     with pytest.raises(ValueError, match="must name only"):

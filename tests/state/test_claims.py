@@ -183,10 +183,10 @@ class Interrupted:
 
 
 class Owner:
-    """A monitor in three steps: its checkpoint is durable, it asks whether it still owns, it tells people."""
+    """A monitor in three steps: its checkpoint is durable, it asks whether it still owns, it tells what was durable."""
 
     def __init__(self, store: Store, claim: Adopted) -> None:
-        self.store, self.claim, self.sequence, self.may, self.published = store, claim, 0, False, []
+        self.store, self.claim, self.sequence, self.may, self.published = store, claim, 0, [], []
         self.history: list[str] = msgspec.msgpack.decode(claim.loaded.payload) if claim.loaded else []
 
     def write(self) -> None:
@@ -195,11 +195,10 @@ class Owner:
         write(self.store, self.claim.generation, self.sequence, msgspec.msgpack.encode(self.history))
 
     def ask(self) -> None:
-        self.may = still_owner(self.store, self.claim)
+        self.may = list(self.history) if still_owner(self.store, self.claim) else []
 
     def publish(self) -> None:
-        if self.may and self.sequence:
-            self.published.append(self.history[-1])
+        self.published += self.may[-1:]
 
 
 def adopt_between(moments: tuple[int, int, int], dies_at: int | None) -> tuple[Owner, Adopted | None, Store]:
@@ -209,7 +208,7 @@ def adopt_between(moments: tuple[int, int, int], dies_at: int | None) -> tuple[O
     owner.write()
     owner.ask()
     owner.publish()
-    owner.may = False
+    owner.may = []
     steps = [owner.write, owner.ask, owner.publish]
 
     def before(operation: int) -> None:
