@@ -101,8 +101,13 @@ def test_the_unit_of_a_number_does_not_matter(name, unit):
 
 
 def test_ddm_does_not_alarm_at_the_first_error_of_a_good_model():
-    """River's DDM alone takes one error after 500 right answers for a change."""
-    assert not fired_rows(build_detector("ddm", watch="error"), ([0.0] * 999 + [1.0]) * 5)
+    """River's DDM alone takes one error after 500 right answers for a change; at its start as after an alarm."""
+    detector, good = build_detector("ddm", watch="error"), ([0.0] * 999 + [1.0]) * 5
+
+    assert not fired_rows(detector, good)
+    while not detector.update(1.0):
+        pass
+    assert not fired_rows(detector, good)
 
 
 @pytest.mark.parametrize("name", [name for name, watch in PAIRS if watch == "error"])
