@@ -141,7 +141,9 @@ class Candidates:
         return outputs
 
     def learn(self, features: Features, label: Label) -> tuple[Failure, ...]:
-        """Fold in one example with a parsed label (LabelError for another). Who could not learn it is as if it had never come.
+        """Fold in one example with a parsed label (LabelError for another).
+
+        To whoever could not learn it, it is as if it had never come.
 
         The mapping is kept for a while: do not change it afterwards.
         """
