@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
 from streams.cli.terminal import Update, json_out, note, progress, say, warn
-from streams.errors import ConfigError, MillraceError
+from streams.errors import BrokerError, ConfigError, MillraceError
 
 if TYPE_CHECKING:
     from streams.config import Config
@@ -136,11 +137,10 @@ class _Run:
         limit: int | None,
         skip_bad: bool,
     ) -> None:
-        from streams.rows import open_rows
-
         self.side = side
         self.config = config
-        self.rows: Rows = open_rows(file, _format(form))
+        self.file = file
+        self.form = _format(form)
         self.prefix = id_prefix or ("stdin" if file == "-" else Path(file).name.split(".", 1)[0])
         self.missing = missing or []
         self.limit = limit
@@ -152,8 +152,10 @@ class _Run:
     def go(self, columns: dict[str, str | None], rate: float | None, label_delay: str, as_json: bool) -> None:
         """Send all; prints the summary also when it is interrupted or fails half-way."""
         from streams.produce import Columns, RecordWriter
+        from streams.rows import open_rows
 
         pace = _pace(rate, label_delay)
+        self.rows: Rows = open_rows(self.file, self.form)
         writer = RecordWriter(self.config, self.side, Columns(**columns), id_prefix=self.prefix, missing=self.missing)
         pairs = self._pairs(writer)
         first = next(pairs, None)  # whatever is wrong with the file as a whole shows before Kafka is asked
@@ -176,6 +178,10 @@ class _Run:
             except KeyboardInterrupt:
                 sender.flush(timeout_s=10.0)
                 note("interrupted")
+                raise
+            except MillraceError:  # of a row, or of the broker: what was handed over before still counts
+                with suppress(BrokerError):
+                    sender.flush(timeout_s=10.0)
                 raise
             finally:
                 self._summary(sender, time.monotonic() - started, as_json)
