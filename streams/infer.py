@@ -24,9 +24,11 @@ _ID_NAME = re.compile(r"(^|[_. -])(id|uuid|guid|key|hash)$|^(id|uuid|guid)[_. -]
 _TIME_NAME = re.compile(r"(^|[_. -])(time|timestamp|ts|date|datetime|day|at)$", re.IGNORECASE | re.ASCII)
 _LABEL_NAMES = ("label", "target", "class", "y", "outcome")
 _TRUTHY = frozenset(
-    {"1", "1.0", "true", "yes", "y", "t", "positive", "pos", "+", "up", "fraud", "spam", "churn", "bad"}
+    {"1", "1.0", "true", "yes", "y", "t", "positive", "pos", "+", "up", "fraud", "spam", "churn", "bad", "ja", "oui"}
 )
-_FALSY = frozenset({"0", "0.0", "-1", "-1.0", "false", "no", "n", "f", "negative", "neg", "-", "down"})
+_FALSY = frozenset(
+    {"0", "0.0", "-1", "-1.0", "false", "no", "n", "f", "negative", "neg", "-", "down", "nein", "nee", "non"}
+)
 _EPOCHS = ((946_684_800, 4_102_444_800), (946_684_800_000, 4_102_444_800_000))
 """Years 2000 to 2100, in seconds and in milliseconds."""
 
@@ -213,6 +215,8 @@ def _unfit(name: str, column: _Column) -> str | None:  # noqa: PLR0911 - a list 
         return "an identifier by its name" if column.kind != "integer" or not _counts_up(column) else "a running number"
     if column.kind == "integer" and _counts_up(column):
         return "a running number"
+    if column.kind == "text" and re.fullmatch(r"[+-]?\d+,\d+", column.text_example):
+        return f"numbers with a decimal comma, such as {column.text_example}: write them with a point"
     if column.kind == "text" and column.present + column.words >= _ROWS_TO_JUDGE:
         cells = column.present + column.words
         if column.overflow or 2 * column.distinct > cells:

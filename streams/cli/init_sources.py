@@ -67,7 +67,13 @@ def from_file(source: str, form: str | None, rows_max: int, missing: list[str], 
 def file_beginning(guess: Inference, name: str, bootstrap: str, source: str) -> Beginning:
     """The settings that follow from a file."""
     assert guess.target is not None
-    return _beginning(guess, guess.target, name, bootstrap, f"{guess.rows:,} rows of {Path(source).name}")
+    return _beginning(
+        guess,
+        guess.target,
+        name,
+        bootstrap,
+        f"{guess.rows:,} rows of {'standard input' if source == '-' else Path(source).name}",
+    )
 
 
 def from_topic(
