@@ -27,7 +27,27 @@ _TRUTHY = frozenset(
     {"1", "1.0", "true", "yes", "y", "t", "positive", "pos", "+", "up", "fraud", "spam", "churn", "bad", "ja", "oui"}
 )
 _FALSY = frozenset(
-    {"0", "0.0", "-1", "-1.0", "false", "no", "n", "f", "negative", "neg", "-", "down", "nein", "nee", "non"}
+    {
+        "0",
+        "0.0",
+        "-1",
+        "-1.0",
+        "false",
+        "no",
+        "n",
+        "f",
+        "negative",
+        "neg",
+        "-",
+        "down",
+        "nein",
+        "nee",
+        "non",
+        "ham",
+        "ok",
+        "good",
+        "normal",
+    }
 )
 _EPOCHS = ((946_684_800, 4_102_444_800), (946_684_800_000, 4_102_444_800_000))
 """Years 2000 to 2100, in seconds and in milliseconds."""
@@ -321,6 +341,6 @@ def _positive(labels: Mapping[Label, int]) -> Label:
     first, second = labels
     words = {label: str(label).strip().lower() for label in labels}
     for yes, no in ((first, second), (second, first)):
-        if words[yes] in _TRUTHY and words[no] not in _TRUTHY and (words[no] in _FALSY or labels[yes] <= labels[no]):
+        if words[yes] in _TRUTHY and words[no] in _FALSY:
             return yes
     return first if labels[first] < labels[second] else second

@@ -99,6 +99,8 @@ def test_a_number_called_time_that_is_no_epoch_stays_a_number():
         (lambda n: str(int(n % 10 != 0)), "binary", (0, 1), 1),
         (lambda n: "-1" if n % 3 else "1", "binary", (-1, 1), 1),
         (lambda n: "no" if n % 10 == 0 else "yes", "binary", ("no", "yes"), "yes"),
+        (lambda n: "1" if n % 4 else "2", "binary", (1, 2), 2),
+        (lambda n: "spam" if n % 4 else "ham", "binary", ("ham", "spam"), "spam"),
         (lambda n: "ja" if n % 4 else "nein", "binary", ("ja", "nein"), "ja"),
         (lambda n: n % 4 == 0, "binary", (False, True), True),
         (lambda n: "True" if n % 4 == 0 else "False", "binary", (False, True), True),

@@ -58,10 +58,12 @@ def test_everything_is_sent_once_in_due_order_each_label_after_its_event(  # noq
 def test_a_label_delayed_by_rows_follows_the_event_of_exactly_that_row(rate, rows, count):
     """Not a row later for a rounding error, with a rate or without."""
     for pace in (Pace(rate=rate, delay_rows=rows), Pace(delay_rows=rows)):
-        out = [due.record for due in schedule(pairs(count), pace, Clock(1.0))]
+        due = list(schedule(pairs(count), pace, Clock(1.0)))
+        out = [record for _, record in due]
         for n in range(count - rows):
             label = out.index(Record("labels", b"%d" % n, b""))
             assert out[label - 1] == Record("features", b"%d" % (n + rows), b"")
+            assert due[label].due_ms == due[label - 1].due_ms
 
 
 def test_events_keep_their_rate_however_many_labels_are_between():
