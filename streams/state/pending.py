@@ -86,6 +86,8 @@ class PendingStore:
             self._newest_ms = event_ms
         else:
             heapq.heappush(self._behind, (event_ms, source, identity))
+            if len(self._behind) > 2 * len(rows) + _CHUNK_ROWS:
+                self._behind = sorted(entry for entry in self._behind if _has(rows, entry))
         if self._limit is not None and len(rows) > self._limit:
             self._spill()
 
@@ -139,10 +141,8 @@ class PendingStore:
         rows, behind = self._rows, self._behind
         while behind and behind[0][0] < event_ms:
             _, source, identity = heapq.heappop(behind)
-            row = rows.get(identity)
-            if row is not None and row.source == source:
-                del rows[identity]
-                due.append((identity, row))
+            if _has(rows, (0, source, identity)):
+                due.append((identity, rows.pop(identity)))
         while rows:
             identity = next(iter(rows))
             row = rows[identity]
@@ -200,10 +200,13 @@ class PendingStore:
             del self._rows[identity]
             if row.where is None:
                 self._unacknowledged[row.source] = None
-        if len(self._behind) > 2 * len(self._rows) + _CHUNK_ROWS:
-            alive = ((ms, source, i) for ms, source, i in self._behind if i in self._rows)
-            self._behind = sorted(alive)
 
 
 def _by_age(entry: tuple[str, Pending]) -> tuple[int, int]:
     return entry[1].event_ms, entry[1].source
+
+
+def _has(rows: OrderedDict[str, Pending], entry: tuple[int, int, str]) -> bool:
+    """Whether the row that an entry of `_behind` was made for is still in memory, and not another of the same id."""
+    row = rows.get(entry[2])
+    return row is not None and row.source == entry[1]

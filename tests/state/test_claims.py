@@ -264,7 +264,7 @@ def test_a_successor_that_dies_while_adopting_loses_nothing(dies_at):
         assert set(owner.published) <= set(msgspec.msgpack.decode(third.loaded.payload))
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.tuples(st.sampled_from(["adopt", "write", "write", "ask", "publish"]), st.integers(0, 9)), max_size=60)
 )

@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import StateError
@@ -12,33 +12,35 @@ from streams.state.done import Bucket, DoneIds
 
 LABELS = st.one_of(st.sampled_from(["yes", "no"]), st.integers(-3, 3), st.booleans(), st.floats(allow_nan=False))
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("add"), st.integers(0, 12), LABELS, st.integers(0, 5)),
-        st.tuples(
-            st.sampled_from(["expire", "cut", "cut and lose", "crash"]), st.just(0), st.just(0), st.integers(0, 40)
-        ),
+    st.tuples(
+        st.sampled_from(["add"] * 6 + ["expire", "expire", "cut", "cut", "cut and lose", "crash"]),
+        st.integers(0, 6),
+        LABELS,
+        st.integers(-3, 6),
     ),
     max_size=80,
 )
 
 
+@settings(deadline=None, max_examples=400)
 @given(STEPS)
 def test_a_restart_remembers_what_a_dictionary_would(steps):
     """After any adds, expiries, lost cuts and crashes, exactly the ids saved and within the horizon are known."""
-    done, model, now, horizon = DoneIds(), {}, 1_000, 0
+    done, model, now, horizon = DoneIds(), {}, 0, 0
     disk, checkpoint = {}, ([], {})
     for number, (step, identity, label, delta) in enumerate(steps):
         if step == "add":
-            now += delta
-            done.add(str(identity), label, now)
+            done.add(str(identity), label, now + delta)  # an earlier time counts as the newest so far
+            now = max(now, now + delta)
             model[str(identity)] = (label, now)
         elif step == "expire":
-            horizon = max(horizon, now - delta)
+            horizon = max(horizon, now - 3 * delta)
             done.expire_before(horizon)
             model = {i: known for i, known in model.items() if known[1] >= horizon}
         elif step == "crash":
             done = DoneIds()
             done.restore([disk[bucket.path] for bucket in checkpoint[0]], checkpoint[0])
+            now = done._newest_ms  # the replay starts there
             done.expire_before(horizon)
             model = {i: known for i, known in checkpoint[1].items() if known[1] >= horizon}
         else:
@@ -68,7 +70,13 @@ def cut(done: DoneIds, disk: dict[str, bytes]) -> list[str]:
     return [entry[0] for entry in msgspec.msgpack.decode(data)[1]]
 
 
-@pytest.mark.parametrize("sizes", [[40] * 600, list(range(400, 0, -1)), [1] * 1_000, [1, 500] * 100, [33_000, 5] * 12])
+ODD = [20_000, 9_000, 4_000, 1_900, 900, 400, 190, 90, 40, 18, 8, 3, 1] * 8
+"""Each next bucket is under half of the last, and the first of a round is too much for the one before it to take in."""
+
+
+@pytest.mark.parametrize(
+    "sizes", [[40] * 600, list(range(400, 0, -1)), [1] * 1_000, [1, 500] * 100, [33_000, 5] * 12, ODD]
+)
 def test_few_buckets_and_few_rewrites(sizes):
     """Whatever the sizes of the cuts, buckets stay at most 64 and hold everything; ids are rewritten log n times."""
     done, disk, times, n = DoneIds(), {}, Counter(), 0
@@ -82,6 +90,7 @@ def test_few_buckets_and_few_rewrites(sizes):
     again = DoneIds()
     again.restore([disk[bucket.path] for bucket in done.buckets()], done.buckets())
     assert len(again) == n
+    assert sum(len(msgspec.msgpack.decode(disk[bucket.path])[1]) for bucket in done.buckets()) == n  # none twice
     assert max(times.values()) <= 2 * n.bit_length()
     assert again.cut() is None
 

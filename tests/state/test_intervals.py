@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import StateError
@@ -43,6 +43,7 @@ def follow(steps) -> tuple[Intervals, set[int]]:
     return intervals, model
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_holds_what_a_set_would_hold(steps):
     """After any history the ranges, the membership of every number and the count are those of a plain set."""
@@ -53,6 +54,7 @@ def test_holds_what_a_set_would_hold(steps):
     assert bool(intervals) == bool(model)
 
 
+@settings(deadline=None)
 @given(STEPS, STEPS)
 def test_goes_on_after_msgpack_as_if_never_saved(before, after):
     """What to_list gives survives msgpack, and the copy and the original take the same further steps alike."""
@@ -92,6 +94,7 @@ def test_refuses_a_list_that_is_not_ranges(flat):
         Intervals.from_list(flat)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.one_of(st.integers(0, 40), st.integers(1_000, 1_060), st.integers(50_000, 50_010))),
@@ -112,3 +115,11 @@ def test_offsets_leave_in_any_order(steps):
     assert list(offsets.intervals()) == ranges(model)
     assert offsets.min() == min(model, default=None)
     assert all((n in offsets) == (n in model) for n in range(1_100))
+
+
+def test_a_range_does_not_reach_over_an_empty_block():
+    """The last offset of one block and the first of the next but one are no neighbours; adjacent blocks join."""
+    offsets = OffsetSet()
+    for n in (1_022, 1_023, 2_048, 3_071, 3_072):
+        offsets.add(n)
+    assert list(offsets.intervals()) == [(1_022, 1_024), (2_048, 2_049), (3_071, 3_073)]

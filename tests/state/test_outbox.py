@@ -1,7 +1,7 @@
 """Nothing goes out before it is durable; whatever is durable goes out, if need be again."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import StateError
@@ -125,6 +125,7 @@ def test_refuses_other_bytes(data):
         Outbox.restore(data)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.text(max_size=4), st.integers(0, 300)), max_size=4),
     st.lists(st.one_of(st.text(max_size=4), st.integers(0, 300)), max_size=4),

@@ -1,5 +1,6 @@
 """Checkpoints and objects: the newest valid one is found, and nothing is lost to pruning or to others."""
 
+import hashlib
 import stat
 from pathlib import Path
 
@@ -93,6 +94,11 @@ def test_an_object_is_not_taken_for_a_checkpoint(store):
     store.place.create("checkpoints/checkpoints%2Fx/000000000-000000000000.ckpt", store.place.read(stored.path))
     with pytest.raises(EnvelopeError, match="filed under another name"):
         store.load("checkpoints/x", Position(0, 0))
+    blob = store.place.read(write(store, 1, 1, "s/n"))
+    path = f"objects/s/n/{(digest := hashlib.sha256(b'1/1').hexdigest())}.obj"
+    store.place.create(path, blob)
+    with pytest.raises(EnvelopeError, match="filed under another name"):
+        store.get_object(path, digest)
 
 
 def test_two_writers_of_one_generation_do_not_overwrite(store):
@@ -229,6 +235,7 @@ def test_objects_live_as_long_as_a_checkpoint_that_refers_to_them(url):
     assert store.get_object(*neighbour) == b"neighbour"
     next_generation(store, "task-0")
     write(store, 1, 4)
+    store.put_object("done", "task-0", b"the successor's, not referred to yet")
     assert store.prune_unreferenced("done", "task-0", generation=1) == 0  # a zombie's view does not count
 
 
