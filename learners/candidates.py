@@ -173,7 +173,7 @@ class Candidates:
         return msgspec.msgpack.encode(_Saved(self._config, models, told))
 
     @classmethod
-    def restore(  # noqa: PLR0917 - as the class is built
+    def restore(
         cls,
         blob: bytes,
         specs: Mapping[str, CandidateSpec],

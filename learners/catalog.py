@@ -149,7 +149,7 @@ def factory_module(model: str) -> str | None:
     return module if colon and module and factory else None
 
 
-def build(  # noqa: PLR0917 - the same six wherever a model is named
+def build(
     model: str,
     target: Target,
     kinds: Mapping[str, FeatureKind],
@@ -205,7 +205,7 @@ def _check_param(path: str, name: str, value: object, known: Params) -> None:
         raise ValueError(f"{path} must be {expected}, as its default {default!r} is, got {value!r}")
 
 
-def _from_factory(  # noqa: PLR0917 - as build
+def _from_factory(
     model: str, target: Target, kinds: Mapping[str, FeatureKind], seed: int, params: dict[str, Any], path: str
 ) -> Model:
     module, _, name = model.partition(":")

@@ -1,10 +1,11 @@
 """Errors by who must act. Every message reads `<path> must be <expected>, got <what>` or `could not <do>: <why>`.
 
-    MillraceError
-    ├── ConfigError     the operator: millrace.toml or the environment is wrong
-    ├── BrokerError     the operator: Kafka cannot be reached or refuses
-    ├── MessageError    the producer: this record is unreadable and becomes a dead letter
-    └── StateError      the operator: a checkpoint does not fit the log or the config
+All are `MillraceError`s:
+
+- `ConfigError`, for the operator: millrace.toml or the environment is wrong.
+- `BrokerError`, for the operator: Kafka cannot be reached or refuses.
+- `MessageError`, for the producer: this record is unreadable and becomes a dead letter.
+- `StateError`, for the operator: a checkpoint does not fit the log or the config.
 """
 
 from __future__ import annotations

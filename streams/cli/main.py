@@ -33,6 +33,7 @@ class Command(NamedTuple):
 BEGIN, KAFKA, RUN, LOOK = "Begin", "Kafka", "Run", "Look"
 
 COMMANDS = {
+    "demo": Command("streams.cli.demo", BEGIN, "Real data through a real Kafka: learning, drift, alerts, a report."),
     "init": Command(
         "streams.cli.init", BEGIN, "Write a commented millrace.toml, its features read from a file or topic."
     ),
@@ -41,6 +42,7 @@ COMMANDS = {
     "broker": Command("streams.cli.broker", KAFKA, "Start, stop or look at the real Kafka on this machine."),
     "topics": Command("streams.cli.topics", KAFKA, "Create the pipeline's topics, or check them."),
     "produce": Command("streams.cli.produce", KAFKA, "Send a file's rows as events, labels or both."),
+    "up": Command("streams.cli.up", RUN, "Everything one millrace.toml needs, in one terminal."),
     "worker": Command("streams.cli.worker", RUN, "Predict, join labels, learn."),
     "monitor": Command("streams.cli.monitor", RUN, "Watch for drift, raise alerts, ask for retraining."),
 }

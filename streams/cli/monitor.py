@@ -24,9 +24,9 @@ def monitor(
     One is active; run a second one and it stands by. Killed, its successor goes on from the last checkpoint: an alert
     may be told again under the same id, never invented or forgotten.
     """
-    from streams.cli.logs import set_up_logs  # noqa: PLC0415 - River and Faust take seconds to import
-    from streams.kafka.process import Ground, prepare, run_until_stopped  # noqa: PLC0415
-    from streams.stages.watch import Watch  # noqa: PLC0415
+    from streams.cli.logs import set_up_logs
+    from streams.kafka.process import Ground, prepare, run_until_stopped
+    from streams.stages.watch import Watch
 
     set_up_logs(as_json=log_json, level=log_level)
     loaded = load_config(config, override)
@@ -34,7 +34,7 @@ def monitor(
     ground = prepare(loaded)
 
     async def main(stop: asyncio.Event, ground: Ground = ground) -> None:
-        from streams.kafka.monitor import Monitor  # noqa: PLC0415 - Faust wants a running loop
+        from streams.kafka.monitor import Monitor
 
         await Monitor(ground.config, ground.connection, ground.identity, ground.store).run(stop)
 

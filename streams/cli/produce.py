@@ -126,7 +126,7 @@ def events(
 class _Run:
     """One file on its way to Kafka."""
 
-    def __init__(  # noqa: PLR0917 - the command line's own
+    def __init__(
         self,
         side: "Side",
         file: str,

@@ -24,9 +24,9 @@ def worker(
     Stops at a consistent point on SIGTERM or Ctrl-C. Killed, it goes on where its last checkpoint was: no label is
     lost or learnt twice.
     """
-    from streams.cli.logs import set_up_logs  # noqa: PLC0415 - River and Faust take seconds to import
-    from streams.kafka.process import Ground, prepare, run_until_stopped  # noqa: PLC0415
-    from streams.stages.candidates import build_candidates  # noqa: PLC0415
+    from streams.cli.logs import set_up_logs
+    from streams.kafka.process import Ground, prepare, run_until_stopped
+    from streams.stages.candidates import build_candidates
 
     set_up_logs(as_json=log_json, level=log_level)
     loaded = load_config(config, override)
@@ -34,7 +34,7 @@ def worker(
     ground = prepare(loaded)
 
     async def main(stop: asyncio.Event, ground: Ground = ground) -> None:
-        from streams.kafka.worker import Worker  # noqa: PLC0415 - Faust wants a running loop
+        from streams.kafka.worker import Worker
 
         await Worker(ground.config, ground.connection, ground.identity, ground.store).run(stop)
 

@@ -16,7 +16,7 @@ OUTAGE_S = 120.0
 """How long a lost broker is waited for before the process ends with an error."""
 
 
-def build_app(config: Config, group: str, scratch: Path, **settings: Any) -> App:  # noqa: ANN401
+def build_app(config: Config, group: str, scratch: Path, **settings: Any) -> App:
     """An app in consumer group `group`; `scratch` is a folder that may vanish."""
     keep_records_as_fetched()
     for name in ("faust", "mode", "aiokafka"):

@@ -61,9 +61,7 @@ def make_header(
 
 def pinned_by(config: Config, sections: Sequence[str]) -> dict[str, Any]:
     """The settings below these sections whose change is not harmless."""
-    return {
-        path: value for path, value in pinned(config).items() if path.split(".")[0] in sections or path in sections
-    }
+    return {path: value for path, value in pinned(config).items() if path.split(".")[0] in sections or path in sections}
 
 
 def check_identity(header: Header, identity: Identity, name: str) -> None:

@@ -37,14 +37,14 @@ class Member(ABC):
     `connection` are aiokafka's settings, `identity` the cluster's and topics' ids, `store` the signed state.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         role: str,
         config: Config,
         connection: Mapping[str, Any],
         identity: Identity,
         store: Store,
-        **settings: Any,  # noqa: ANN401 - Faust's
+        **settings: Any,
     ) -> None:
         self.config, self.connection, self.identity, self.store = config, connection, identity, store
         self.temporary = tempfile.TemporaryDirectory(prefix=f"millrace-{role}-")
@@ -107,7 +107,7 @@ class Member(ABC):
             self.failed.result()
 
     async def _app_crash(self) -> None:
-        while self.app.crash_reason is None:  # noqa: ASYNC110 - Faust offers no event for it
+        while self.app.crash_reason is None:
             await asyncio.sleep(0.2)
         self.fail(self.app.crash_reason)
 
@@ -133,7 +133,7 @@ class Member(ABC):
     def read(self, name: str, roles: tuple[str, ...], feed: Callable[[Any], None]) -> None:
         """An agent that hands the chunks of these topics to `feed`."""
 
-        async def agent(stream: Any) -> None:  # noqa: ANN401
+        async def agent(stream: Any) -> None:
             async for event in stream.events():
                 try:
                     feed(event.value)
@@ -144,13 +144,13 @@ class Member(ABC):
         self.app.agent(topics, name=name)(agent)
 
     @property
-    def producer(self) -> Any:  # noqa: ANN401 - aiokafka's, without types
+    def producer(self) -> Any:
         """Idempotent, shared by all stages."""
         producer: Any = self.app.producer
         return producer._producer  # noqa: SLF001 - Faust's own send loses failures
 
     @property
-    def consumer(self) -> Any:  # noqa: ANN401 - `seam.Consumer`, behind Faust's interface
+    def consumer(self) -> Any:
         """What fetches for this process."""
         return self.app.consumer
 
@@ -169,10 +169,10 @@ class Member(ABC):
         with contextlib.suppress(KafkaError):
             await thread.call_thread(thread._consumer.commit, commits)  # noqa: SLF001
 
-    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:  # noqa: ANN401
+    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         if revoked:
             log.info("partitions_revoked", count=len(revoked))
         await self.park()
 
-    async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:  # noqa: ANN401
+    async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         await self.assign(set(assigned))

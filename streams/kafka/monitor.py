@@ -125,12 +125,12 @@ class Monitor(Member):
             seconds=round(time.perf_counter() - started, 3),
         )
 
-    async def _begin(self, consumer: Any) -> dict[str, int]:  # noqa: ANN401
+    async def _begin(self, consumer: Any) -> dict[str, int]:
         roles = [("predictions", self.config.topics.partitions), ("examples", self.config.topics.shards)]
         places = [(self.config.topic(role), number) for role, count in roles for number in range(count)]
         return {f"{topic}/{number}": (await bounds(consumer, topic, number))[0] for topic, number in places}
 
-    async def _refuse_outputs_without_state(self, consumer: Any) -> None:  # noqa: ANN401
+    async def _refuse_outputs_without_state(self, consumer: Any) -> None:
         topic = self.config.topic("metrics")
         begin, end = await bounds(consumer, topic, 0)
         if end > begin:

@@ -200,9 +200,7 @@ class OwnedShard:
             return
         self.published_at = now
         config = self.worker.config
-        stored = await asyncio.to_thread(
-            self.worker.store.put_object, "snapshots", self.name, state["candidates"]
-        )
+        stored = await asyncio.to_thread(self.worker.store.put_object, "snapshots", self.name, state["candidates"])
         record = ModelVersion(
             model=self.learner.champion,
             shard=self.shard,

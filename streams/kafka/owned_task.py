@@ -125,7 +125,7 @@ class OwnedTask:
             seconds=round(time.perf_counter() - started, 3),
         )
 
-    async def _refuse_outputs_without_state(self, consumer: Any) -> tuple[int, int]:  # noqa: ANN401
+    async def _refuse_outputs_without_state(self, consumer: Any) -> tuple[int, int]:
         begin, end = await bounds(consumer, self.out_topic, self.partition)
         if end > 0:
             raise StateError(

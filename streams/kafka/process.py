@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
@@ -19,6 +22,7 @@ from streams.kafka.security import client_settings
 from streams.kafka.topics import topic_specs
 from streams.state.from_config import open_store
 from streams.state.store import Store
+from streams.supervise import STOP_ON_EOF
 
 log = structlog.get_logger()
 
@@ -73,10 +77,20 @@ def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ask)
+        if os.environ.get(STOP_ON_EOF):
+            threading.Thread(target=_wait_for_eof, args=(loop, stop), daemon=True).start()
         await main(stop)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(guarded())
+
+
+def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Whoever started us has gone, or wants us to stop."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop has ended already
+        loop.call_soon_threadsafe(stop.set)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

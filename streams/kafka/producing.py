@@ -106,7 +106,7 @@ class RecordSender:
         finally:
             self.close()
 
-    def _settle(self, topic: str, future: Any) -> None:  # noqa: ANN401 - kafka-python has no types
+    def _settle(self, topic: str, future: Any) -> None:
         try:
             arrived = future.get(timeout=130.0)
         except KafkaError as error:

@@ -42,8 +42,8 @@ async def require_held(consumer: aiokafka.AIOKafkaConsumer, topic: str, partitio
     begin, end = await bounds(consumer, topic, partition)
     if position < begin:
         raise StateError(
-            f"{topic}/{partition} must still hold offset {position}, got a log that begins at {begin}: {begin - position} "
-            "offsets fell off retention; `millrace rebuild --accept-gap` goes on without them"
+            f"{topic}/{partition} must still hold offset {position}, got a log that begins at {begin}: "
+            f"{begin - position} offsets fell off retention; `millrace rebuild --accept-gap` goes on without them"
         )
     if position > end:
         raise StateError(

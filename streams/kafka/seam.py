@@ -79,32 +79,36 @@ class Chunk:
 class ChunkSchema(faust.Schema[Any, Any]):
     """Hands chunks through undecoded: nothing may fail before our own decoding."""
 
-    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:  # noqa: ANN401, ARG002, D102
+    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:  # noqa: ARG002, D102
         return None
 
-    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ANN401, ARG002, D102
+    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ARG002, D102
         return message.value
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that fetches."""
 
-    def __post_init__(self) -> None:  # noqa: D105
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.reached: dict[TP, int] = {}
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - see the module's docstring
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
         return consumer
 
-    async def _seek_wait(self, consumer: Any, partitions: Mapping[Any, int]) -> None:  # noqa: ANN401
+    async def _seek_wait(self, consumer: Any, partitions: Mapping[Any, int]) -> None:
         self.reached.update({TP(*partition): offset for partition, offset in partitions.items()})
         await super()._seek_wait(consumer, partitions)
 
     async def _fetch_records(
-        self, consumer: Any, active_partitions: set[TP], timeout: float | None = None, max_records: int | None = None  # noqa: ANN401, ASYNC109
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
     ) -> dict[TP, list[Chunk]]:
         records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001
@@ -155,7 +159,7 @@ class Consumer(driver.Consumer):
         """Faust resumes before it seeks; what still restores must wait."""
         super().resume_partitions({partition for partition in partitions if self.stage.is_ready(partition)})
 
-    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ANN401, ASYNC109
+    async def _wait_next_records(self, timeout: float) -> Any:
         if self.flow_active and not self._get_active_partitions():
             await asyncio.sleep(IDLE_S)
             return {}, self._get_active_partitions()
@@ -204,7 +208,7 @@ class OneOwner(PartitionAssignor):
         """Members with another assignor cannot join the group."""
         return "millrace-one-owner"
 
-    def _perform_assignment(self, cluster: Any, member_metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def _perform_assignment(self, cluster: Any, member_metadata: Mapping[str, Any]) -> Any:
         clients = {member: self._get_client_metadata(metadata) for member, metadata in member_metadata.items()}
         topics = {topic for metadata in member_metadata.values() for topic in metadata.subscription}
         held = {

@@ -19,7 +19,7 @@ Header = tuple[str, bytes]
 class Outflow:
     """What one stage has sent and the broker has not acknowledged yet, in order."""
 
-    def __init__(self, producer: Any) -> None:  # noqa: ANN401 - aiokafka has no types
+    def __init__(self, producer: Any) -> None:
         self.producer = producer
         self.inflight: deque[asyncio.Future[Any]] = deque()
 
@@ -47,7 +47,12 @@ class Outflow:
             await self._close(batch, topic, partition, count, acknowledged)
 
     async def _close(
-        self, batch: Any, topic: str, partition: int, count: int, acknowledged: Callable[[int, int], None] | None  # noqa: ANN401
+        self,
+        batch: Any,
+        topic: str,
+        partition: int,
+        count: int,
+        acknowledged: Callable[[int, int], None] | None,
     ) -> None:
         batch.close()
         future = await self.producer.send_batch(batch, topic, partition=partition)

@@ -61,12 +61,12 @@ class Worker(Member):
         """Beside the agents."""
         return {"follow-models": follow_models(self), "checkpoints": self._cut_regularly()}
 
-    def _intake(self, chunk: Any) -> None:  # noqa: ANN401 - a seam.Chunk
+    def _intake(self, chunk: Any) -> None:
         owned = self.tasks.get(chunk.partition)
         if owned is not None and owned.ready:
             owned.feed(chunk)
 
-    def _learn(self, chunk: Any) -> None:  # noqa: ANN401 - a seam.Chunk
+    def _learn(self, chunk: Any) -> None:
         owned = self.shards.get(chunk.partition)
         if owned is not None and owned.ready:
             owned.feed(chunk)
@@ -96,7 +96,7 @@ class Worker(Member):
         await self.following.wait()
         if shard not in self.shards and shard not in self.followed:
             self.followed[shard] = FollowedModel(build_candidates(self.config), 0)
-        while self.predictor(shard) is None:  # noqa: ASYNC110 - bounded by the restore, which fails the process
+        while self.predictor(shard) is None:
             await asyncio.sleep(0.01)
 
     def catching_up(self, shard: int) -> bool:

@@ -1,4 +1,4 @@
-"""From a record's bytes to a checked event or label, or a `MessageError` that says where it fails and never what it held."""
+"""From a record's bytes to a checked event or label, or a `MessageError` that tells the place and never the value."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _read(decode: Callable[[bytes], T], value: bytes | None, bytes_max: int) -> 
 
 
 def _without_values(text: str) -> str:
-    """msgspec's words in our form; those that quote the payload are cut.
+    """Msgspec's words in our form; those that quote the payload are cut.
 
     >>> _without_values("Expected `str`, got `int` - at `$.id`")
     '$.id: expected str, got int'

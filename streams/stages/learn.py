@@ -65,7 +65,12 @@ class Learner:
     """
 
     def __init__(
-        self, shard: int, topic: str, candidates: Candidates, scores: PrequentialScores, saved: Mapping[str, Any] | None = None
+        self,
+        shard: int,
+        topic: str,
+        candidates: Candidates,
+        scores: PrequentialScores,
+        saved: Mapping[str, Any] | None = None,
     ) -> None:
         saved = saved or {}
         self.shard, self.topic = shard, topic

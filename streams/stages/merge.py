@@ -15,13 +15,20 @@ class Row(Protocol):
     """A record as the broker gave it."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its place in the partition."""
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """Record time, ms since the epoch."""
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """None for a record without a key."""
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """None for a tombstone."""
 
 
 class Turn(NamedTuple):
@@ -97,7 +104,7 @@ class Merge:
         self.inputs = tuple(inputs)
 
     def take(self, limit: int) -> list[Turn]:
-        """Up to about `limit` rows of each input, in order, as far as the order is certain; positions move past them."""
+        """Up to about `limit` rows of each input, in order, as far as it is certain; positions move past them."""
         bound: tuple[int, int, int, int] | None = None
         turns: list[Turn] = []
         for source in self.inputs:
@@ -111,8 +118,7 @@ class Merge:
                 turns.append(Turn(rows[0].timestamp, rank, partition, rows[0].offset, rows[0]))
             else:
                 for row in rows:
-                    if row.timestamp > high:
-                        high = row.timestamp
+                    high = max(high, row.timestamp)
                     turns.append(Turn(high, rank, partition, row.offset, row))
             if len(rows) < source.buffered or source.waits():
                 last = turns[-1][:4]

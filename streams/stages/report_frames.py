@@ -65,5 +65,3 @@ def _add_quality(
     for frame, confidence in ((current, columns[CONFIDENCE]), (reference, due.reference.columns[CONFIDENCE])):
         is_positive = frame[target.prediction] == str(config.target.positive)
         frame[_PROBABILITY] = pd.Series(confidence, dtype="float64").where(is_positive, 1.0 - pd.Series(confidence))
-
-

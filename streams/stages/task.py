@@ -112,7 +112,13 @@ class Task:
         self.partition, self.config, self.decoding = partition, config, decoding
         self.pending, self.done = pending, done
         self.events, self.labels = (
-            Input(topic, partition, rank, positions_of(saved["next"], topic, partition, 0), positions_of(saved["high_ms"], topic, partition, 0))
+            Input(
+                topic,
+                partition,
+                rank,
+                positions_of(saved["next"], topic, partition, 0),
+                positions_of(saved["high_ms"], topic, partition, 0),
+            )
             for rank, topic in ((EVENTS, config.features_topic), (LABELS, config.labels_topic))
         )
         self.merge = Merge((self.events, self.labels))
@@ -157,7 +163,7 @@ class Task:
     # -- work ----------------------------------------------------------------------------------------------------
 
     def step(self, limit: int, model: Predictor) -> Emitted | None:
-        """Take up to about `limit` rows of each input; None when there is nothing to do or an input must be waited for."""
+        """Take up to about `limit` rows of each input; None if there is none or an input must be waited for."""
         turns = self.merge.take(limit)
         if not turns:
             return None

@@ -146,7 +146,7 @@ class Watch:
     # -- work ----------------------------------------------------------------------------------------------------
 
     def step(self, limit: int) -> Seen | None:
-        """Take up to about `limit` rows of each input; None when there is nothing to do or an input must be waited for."""
+        """Take up to about `limit` rows of each input; None if there is none or an input must be waited for."""
         turns = self.merge.take(limit)
         if not turns:
             return None

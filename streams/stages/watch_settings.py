@@ -52,18 +52,23 @@ def watched_columns(features: Mapping[str, FeatureKind], task: str) -> Columns:
 def comparison_config(drift: DriftConfig) -> ComparisonConfig:
     """Statistics and thresholds; raises ConfigError where they do not fit."""
     try:
-        numeric, categorical = VerdictRule(statistic=drift.numeric_statistic), VerdictRule(
-            statistic=drift.categorical_statistic
+        numeric, categorical = (
+            VerdictRule(statistic=drift.numeric_statistic),
+            VerdictRule(statistic=drift.categorical_statistic),
         )
         return ComparisonConfig(numeric=numeric, integer=numeric, categorical=categorical, rows_min=drift.rows_min)
     except ValueError as error:
         raise ConfigError("", str(error)) from error
 
 
-def with_thresholds(base: ComparisonConfig, drift: DriftConfig, features: Mapping[str, FeatureKind]) -> ComparisonConfig:
+def with_thresholds(
+    base: ComparisonConfig, drift: DriftConfig, features: Mapping[str, FeatureKind]
+) -> ComparisonConfig:
     """The same with the thresholds that were set for single features."""
     rules = {
-        column_of(name): VerdictRule(statistic=base.rule(column_of(name), features[name]).statistic, threshold=threshold)
+        column_of(name): VerdictRule(
+            statistic=base.rule(column_of(name), features[name]).statistic, threshold=threshold
+        )
         for name, threshold in drift.thresholds.items()
     }
     return ComparisonConfig(

@@ -56,11 +56,11 @@ class Model:
     def __init__(self):
         self.version = 0
 
-    def predict(self, features):
+    def predict(self, _features):
         self.version += 1
         return {"c": Output("a", {"a": self.version / (self.version + 1), "b": 1 / (self.version + 1)})}
 
-    def learn(self, features, label):
+    def learn(self, _features, _label):
         return ()
 
     def snapshot(self):
@@ -114,14 +114,12 @@ class World:
             self.features[p].add(self.clock, encode({"id": f"e{number}", "features": {"x": 1.0}}))
         else:
             skew = self.random.randrange(3) if p else 0
-            self.labels[p].add(
-                self.clock + skew, encode({"id": f"e{number}", "label": self.random.choice("aaab")})
-            )
+            self.labels[p].add(self.clock + skew, encode({"id": f"e{number}", "label": self.random.choice("aaab")}))
 
     def adopt(self, p):
         return (self.process_class if p < PARTITIONS else LearnerProcess)(self, p)
 
-    def run(self):
+    def run(self):  # noqa: C901 - one schedule, read top to bottom
         chance = self.random
         self.owners = [self.adopt(p) for p in range(PARTITIONS + 1)]
         for _ in range(chance.randrange(60, 260)):

@@ -67,13 +67,16 @@ class ClosesOverTheRowsItHasTaken(Task):
 
 class JoinsWhateverMemoryHolds(Task):
     def _settle(self, identity, entry, out):
-        keep, self.config = self.config, self.config.__class__(
-            wait_ms=10**9,
-            early_ms=10**9,
-            grace_ms=self.config.grace_ms,
-            dedupe_horizon_ms=self.config.dedupe_horizon_ms,
-            features_topic=self.config.features_topic,
-            labels_topic=self.config.labels_topic,
+        keep, self.config = (
+            self.config,
+            self.config.__class__(
+                wait_ms=10**9,
+                early_ms=10**9,
+                grace_ms=self.config.grace_ms,
+                dedupe_horizon_ms=self.config.dedupe_horizon_ms,
+                features_topic=self.config.features_topic,
+                labels_topic=self.config.labels_topic,
+            ),
         )
         try:
             super()._settle(identity, entry, out)
@@ -83,13 +86,16 @@ class JoinsWhateverMemoryHolds(Task):
 
 class FreesMemoryWithoutGrace(Task):
     def _sweep(self):
-        keep, self.config = self.config, TaskConfig(
-            wait_ms=self.config.wait_ms - 8,
-            early_ms=self.config.early_ms - 8,
-            grace_ms=0,
-            dedupe_horizon_ms=self.config.dedupe_horizon_ms,
-            features_topic=self.config.features_topic,
-            labels_topic=self.config.labels_topic,
+        keep, self.config = (
+            self.config,
+            TaskConfig(
+                wait_ms=self.config.wait_ms - 8,
+                early_ms=self.config.early_ms - 8,
+                grace_ms=0,
+                dedupe_horizon_ms=self.config.dedupe_horizon_ms,
+                features_topic=self.config.features_topic,
+                labels_topic=self.config.labels_topic,
+            ),
         )
         try:
             super()._sweep()
@@ -120,7 +126,9 @@ class ReadsKafkasOffsets(TaskProcess):
 
     def __init__(self, world, p):
         super().__init__(world, p)
-        for side, position in zip((self.stage.events, self.stage.labels), world.__dict__.get(f"at{p}", (0, 0)), strict=True):
+        for side, position in zip(
+            (self.stage.events, self.stage.labels), world.__dict__.get(f"at{p}", (0, 0)), strict=True
+        ):
             side.read = position
 
     def work(self, rows):

@@ -1,0 +1,1 @@
+"""The demo: real data through a real Kafka, with changes put in at known points."""
