@@ -70,8 +70,8 @@ def cut(done: DoneIds, disk: dict[str, bytes]) -> list[str]:
     return [entry[0] for entry in msgspec.msgpack.decode(data)[1]]
 
 
-ODD = [20_000, 9_000, 4_000, 1_900, 900, 400, 190, 90, 40, 18, 8, 3, 1] * 8
-"""Each next bucket is under half of the last, and the first of a round is too much for the one before it to take in."""
+ODD = [32_760, 16_000, 7_900, 3_900, 1_900, 900, 440, 210, 100, 45, 20, 9] * 6
+"""Each bucket is under half of the last, and the first of a round is too large to take in the one before it."""
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,39 @@ def test_rows_out_of_order_cost_no_memory_once_they_are_gone(tmp_path):
     store.close()
 
 
+def test_an_early_row_is_found_among_later_ones_on_disk(tmp_path):
+    """Expiry on disk goes by event time, not by the order in which rows moved there."""
+    store = PendingStore(4, str(tmp_path))
+    for n, event_ms in enumerate((10, 5, 20, 30, 40, 50)):
+        store.put(str(n), Pending(None, b"", event_ms, n, n))
+    assert store.rows_on_disk == 2
+    assert [identity for identity, _ in store.expire_before(6)] == ["1"]
+    store.close()
+
+
+def test_an_id_that_came_back_is_not_expired_for_its_first_life():
+    """The first row was early and is joined; the second one is later than the bound."""
+    store = PendingStore(10, None)
+    store.put("newest", Pending(None, b"", 100, 1, 1))
+    store.put("again", Pending(None, b"", 5, 2, 2))
+    store.pop("again")
+    store.put("again", Pending(None, b"", 200, 3, 3))
+    assert store.expire_before(50) == []
+    assert "again" in store
+
+
+def test_a_row_on_disk_is_acknowledged_and_popped_there(tmp_path):
+    """A row may move before the broker answers."""
+    store = PendingStore(2, str(tmp_path))
+    for n in range(4):
+        store.put(str(n), Pending(None, b"", n, n, None))
+    store.set_where(0, 70)
+    assert (store.rows_on_disk, store.oldest_where(), store.get("0").where) == (2, 70, 70)
+    assert store.pop("0").where == 70
+    assert (store.oldest_where(), store.unacknowledged, len(store), "0" in store) == (None, 3, 3, False)
+    store.close()
+
+
 def test_a_row_that_is_gone_is_not_acknowledged():
     """The label may come before the broker's answer: nothing of the row remains then."""
     store = PendingStore(10, None)
