@@ -90,7 +90,7 @@ class PersistentThreshold:
     A change is dated to the start of the first of those windows: it happened inside that window, and
     too early is the safe side. A window with too little data neither extends a streak nor breaks it, and
     what was signalled stays signalled with its last value: silence is no recovery. A loss detector counts
-    at once, in the window it fired in.
+    at once, in the window it fired in, and the loss stays signalled while it is up.
     """
 
     def __init__(self, config: PersistentThresholdConfig | None = None) -> None:
@@ -119,7 +119,7 @@ class PersistentThreshold:
             if streak.windows >= self._config.windows_min
         ]
         counted = (alarm for alarm in evidence.alarms if alarm.subject.kind == "loss" or self._config.feature_detectors)
-        return tuple(sorted([*persistent, *_alarm_signals(counted)], key=_order))
+        return tuple(sorted([*persistent, *_alarm_signals(counted), *_loss_signals(evidence)], key=_order))
 
     def rebase(self) -> None:
         """Forget every streak."""
@@ -196,6 +196,19 @@ def _alarm_signals(alarms: Iterator[DetectorAlarm]) -> Iterator[Signal]:
     for (subject, detector), alarm in first.items():
         detail = {"row": float(alarm.row), "fired": float(fired[subject, detector])}
         yield Signal(subject=subject, source=detector, value=1.0, threshold=1.0, since_ms=alarm.event_ms, detail=detail)
+
+
+def _loss_signals(evidence: WindowEvidence) -> Iterator[Signal]:
+    """The loss while it stays above what it was before the alarm."""
+    if (rise := evidence.loss) is not None:
+        yield Signal(
+            subject=Subject(kind="loss"),
+            source="loss_level",
+            value=rise.now,
+            threshold=rise.bound,
+            since_ms=rise.since_ms,
+            detail={"before": rise.before},
+        )
 
 
 def _order(signal: Signal) -> tuple[str, str, str]:

@@ -74,6 +74,20 @@ class DetectorAlarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LossRise:
+    """The loss lies above what it was before a detector fired."""
+
+    before: float
+    """Mean loss before the alarm."""
+    now: float
+    """Mean loss of the latest examples."""
+    bound: float
+    """Below it the rise would be over."""
+    since_ms: int
+    """Record time of the row that made the detector fire, ms since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowEvidence:
     """Everything a decider may look at after one slide."""
 
@@ -84,6 +98,8 @@ class WindowEvidence:
     """Record time of its last row, ms since the epoch."""
     columns: tuple[ColumnEvidence, ...]
     alarms: tuple[DetectorAlarm, ...] = ()
+    loss: LossRise | None = None
+    """While the loss stays up after an alarm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

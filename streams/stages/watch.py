@@ -20,6 +20,7 @@ from drift.detectors import DetectorState
 from drift.evidence import ColumnEvidence, DetectorAlarm, Signal, Subject, WindowEvidence
 from drift.example_index import ExampleIndex
 from drift.incidents import Incidents
+from drift.loss_level import LossLevel
 from drift.phases import IncidentPhase
 from drift.reference import Reference
 from drift.retrain import RetrainPolicy
@@ -115,6 +116,7 @@ class Watch:
         self.scores = PrequentialScores(self.target, names, window=drift.window_rows)
         self.labels: dict[str, Any] = {}
         """Labels of the last rows by id, for reports."""
+        self.loss = LossLevel()
         self.alarms: list[DetectorAlarm] = []
         self.seen = [Intervals() for _ in range(config.topics.partitions)]
         self.learnt = Learnt()
@@ -224,13 +226,16 @@ class Watch:
         loss = example_loss(self.target, example.label, champion)
         if loss is None:
             return
+        self.loss.update(loss)
         for (subject, name), detector in self.detectors.items():
-            if subject.kind == "loss":
-                self._detect(subject, name, loss, detector.rows + 1, example.event_ms)
+            if subject.kind == "loss" and self._detect(subject, name, loss, detector.rows + 1, example.event_ms):
+                self.loss.alarmed(event_ms=example.event_ms)
 
-    def _detect(self, subject: Subject, name: str, value: float, row: int, event_ms: int) -> None:
-        if self.detectors[subject, name].update(value):
+    def _detect(self, subject: Subject, name: str, value: float, row: int, event_ms: int) -> bool:
+        fired = self.detectors[subject, name].update(value)
+        if fired:
             self.alarms.append(DetectorAlarm(subject=subject, detector=name, row=row, event_ms=event_ms))
+        return fired
 
     # -- a window ------------------------------------------------------------------------------------------------
 
@@ -246,7 +251,12 @@ class Watch:
         subjects = {name: subject for name, subject in self.columns.subjects.items() if name in reference.kinds}
         columns = compare(reference, window.columns(), subjects, self.comparison)
         evidence = WindowEvidence(
-            rows=len(window), from_ms=window.from_ms, to_ms=window.to_ms, columns=columns, alarms=tuple(self.alarms)
+            rows=len(window),
+            from_ms=window.from_ms,
+            to_ms=window.to_ms,
+            columns=columns,
+            alarms=tuple(self.alarms),
+            loss=self.loss.rise(),
         )
         self.alarms = []
         loud = self.config.drift.alert_on
@@ -318,6 +328,7 @@ class Watch:
         """Forget the reference and collect a new one; an open incident ends."""
         self._tell(self.incidents.rebase(cut=cut.id, event_ms=self.window.to_ms), cut, seen)
         self.decider.rebase()
+        self.loss.rebase()
         self.reference, self.incident_windows = None, 0
         self.window = SlidingWindow(self.window.config)
 
@@ -342,6 +353,7 @@ class Watch:
             "retrain": self.retrain.snapshot(),
             "examples": self.examples.snapshot(),
             "delays": self.delays.snapshot(),
+            "loss": self.loss.snapshot(),
             "scores": self.scores.snapshot(),
             "labels": list(self.labels.items()),
             "alarms": [telling.alarm(alarm) for alarm in self.alarms],
@@ -366,6 +378,7 @@ class Watch:
         self.retrain.restore(saved["retrain"])
         self.examples.restore(saved["examples"])
         self.delays.restore(saved["delays"])
+        self.loss.restore(saved["loss"])
         self.scores.restore(saved["scores"])
         self.labels = dict(saved["labels"])
         self.alarms = [telling.alarm_from(alarm) for alarm in saved["alarms"]]
