@@ -1,0 +1,86 @@
+"""What changed, as lines: the subjects of an alert or of a retrain request, the strongest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from streams.cli.wording import figure, one_line
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+SUBJECTS_MAX = 5
+SEVERITY_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+_NAME_WIDTH = 40
+_LABEL_WIDTH = 12
+
+
+def comparison(subject: Mapping[str, Any]) -> str:
+    """`0.54 > 0.05`, `fired` for a detector: its 1.0 is no measurement.
+
+    >>> comparison({"value": 0.54, "threshold": 0.05, "detail": {}})
+    '0.54 > 0.05'
+    >>> comparison({"value": 1.0, "threshold": 1.0, "detail": {"row": 7072.0, "fired": 1.0}})
+    'fired'
+    """
+    detail = subject.get("detail")
+    if isinstance(detail, Mapping) and "fired" in detail:
+        return "fired"
+    value, threshold = subject.get("value"), subject.get("threshold")
+    below = isinstance(value, int | float) and isinstance(threshold, int | float) and value < threshold
+    return f"{figure(value)} {'<' if below else '>'} {figure(threshold)}"
+
+
+def subject_line(subject: Mapping[str, Any]) -> str:
+    """One subject for a pipe: `feature:amount ks_distance 0.83 > 0.12`."""
+    return f"{one_line(subject.get('subject', '?'))} {one_line(subject.get('source', '?'))} {comparison(subject)}"
+
+
+def subject_text(subjects: Sequence[Mapping[str, Any]]) -> Text:
+    """The strongest as aligned lines for a terminal, how many there are more at the end."""
+    from rich.text import Text
+
+    rows = [
+        (
+            one_line(subject.get("subject", "?"), _NAME_WIDTH),
+            one_line(subject.get("source", "?"), _NAME_WIDTH),
+            comparison(subject),
+            _strength(subject),
+        )
+        for subject in subjects[:SUBJECTS_MAX]
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    text = Text()
+    for number, row in enumerate(rows):
+        text.append("\n" if number else "")
+        text.append(row[0].ljust(widths[0]) + "  ", style="bold")
+        text.append(f"{row[1].ljust(widths[1])}  {row[2].ljust(widths[2])}  {row[3]}".rstrip())
+    if len(subjects) > SUBJECTS_MAX:
+        text.append(f"\nand {len(subjects) - SUBJECTS_MAX:,} more")
+    return text
+
+
+def _strength(subject: Mapping[str, Any]) -> str:
+    strength = subject.get("strength")
+    many = isinstance(strength, int | float) and strength > 1
+    return f"{strength:.1f} x the threshold" if many else ""
+
+
+def block(lines: Sequence[tuple[str, Text | str]]) -> Text:
+    """Labelled lines below each other, indented; empty ones are left out.
+
+    No table: it would break a path at the terminal's edge into two that nobody can copy.
+    """
+    from rich.text import Text
+
+    text = Text()
+    for label, content in lines:
+        if not content:
+            continue
+        shown = Text(content) if isinstance(content, str) else content
+        for number, part in enumerate(shown.split("\n")):
+            text.append("\n" if text else "")
+            text.append(f"  {'' if number else label}".ljust(_LABEL_WIDTH), style="dim")
+            text.append_text(part)
+    return text
