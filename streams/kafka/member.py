@@ -23,6 +23,7 @@ from faust.types import TP
 from streams.config import Config
 from streams.kafka.app import build_app
 from streams.kafka.durable import Identity
+from streams.kafka.reachable import watch_broker
 from streams.kafka.seam import ChunkSchema
 from streams.state.store import Store
 
@@ -89,6 +90,7 @@ class Member(ABC):
         await self.app.start()
         for name, service in self.services().items():
             self.spawn(service, name)
+        self.spawn(watch_broker(self.producer.client), "broker")
         stopping = asyncio.ensure_future(stop.wait())
         ends: list[asyncio.Future[Any]] = [stopping, self.failed, asyncio.ensure_future(self._app_crash())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
