@@ -48,6 +48,8 @@ class PersistentThresholdConfig:
     """Share of rows with a category the reference never had."""
     out_of_range_share_rise: float = 0.05
     """Share of rows outside the reference's range."""
+    confirm_loss: bool = False
+    """Whether a detector on the loss counts only with the level of the loss beside it, see `loss_level`."""
     feature_detectors: bool = False
     """Whether a detector on something else than the loss makes a signal too. The loss's always do."""
 
@@ -118,7 +120,12 @@ class PersistentThreshold:
             for (subject, source), streak in streaks.items()
             if streak.windows >= self._config.windows_min
         ]
-        counted = (alarm for alarm in evidence.alarms if alarm.subject.kind == "loss" or self._config.feature_detectors)
+        confirmed = evidence.loss is not None or not self._config.confirm_loss
+        counted = (
+            alarm
+            for alarm in evidence.alarms
+            if (confirmed if alarm.subject.kind == "loss" else self._config.feature_detectors)
+        )
         return tuple(sorted([*persistent, *_alarm_signals(counted), *_loss_signals(evidence)], key=_order))
 
     def rebase(self) -> None:

@@ -1,8 +1,9 @@
 """The level of the loss around an alarm: has it risen, by how much, and is it still up?
 
-A detector says at one row that the loss has risen, and starts afresh. Whether the rise lasts is another question, and
-the one that people ask. So the level before the alarm is kept, and the loss counts as risen while the latest
-examples lie above it by more than chance: three standard errors of their mean, as of the examples before.
+A detector says at one row that the loss has risen, and starts afresh. Whether the rise is real and lasts is another
+question, and the one that people ask. So the level before the alarm is kept, and the loss counts as risen while the
+latest examples lie above it by more than chance: three standard errors of their mean, as of the examples before. A
+detector that fires early is given as many examples as make a level before it counts as mistaken.
 """
 
 from __future__ import annotations
@@ -47,11 +48,13 @@ class LossLevel:
         self._config = config or LossLevelConfig()
         self._losses: deque[float] = deque(maxlen=3 * self._config.rows)
         self._before: tuple[float, float, int] | None = None  # mean, bound, since_ms
+        self._patience = 0  # examples until an alarm that the level does not confirm is dropped
 
     def update(self, loss: float) -> None:
         """Fold in one example's loss; a number that is not finite is left out."""
         if math.isfinite(loss):
             self._losses.append(loss)
+            self._patience -= 1
 
     def alarmed(self, *, event_ms: int) -> None:
         """A detector has fired: what came before the latest rows is the level to come back to.
@@ -65,17 +68,20 @@ class LossLevel:
         mean = math.fsum(older) / len(older)
         variance = math.fsum((loss - mean) ** 2 for loss in older) / len(older)
         self._before = (mean, mean + STANDARD_ERRORS * math.sqrt(variance / rows), event_ms)
+        self._patience = rows
 
     def rise(self) -> LossRise | None:
-        """The open rise as of the latest examples; None, and closed, once they are back at the level before."""
+        """The open rise as of the latest examples; None while they are at the level before, and closed if for long."""
         if self._before is None:
             return None
         mean, bound, since_ms = self._before
         rows = self._config.rows
         now = math.fsum(islice(self._losses, max(0, len(self._losses) - rows), None)) / min(rows, len(self._losses))
         if now <= bound:
-            self._before = None
+            if self._patience <= 0:
+                self._before = None
             return None
+        self._patience = 0
         return LossRise(before=mean, now=now, bound=bound, since_ms=since_ms)
 
     def rebase(self) -> None:
@@ -84,11 +90,12 @@ class LossLevel:
 
     def snapshot(self) -> dict[str, Any]:
         """What `restore` needs, of plain types that msgpack takes."""
-        return {"losses": list(self._losses), "before": self._before}
+        return {"losses": list(self._losses), "before": self._before, "patience": self._patience}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on from `snapshot`, as if never stopped."""
         self._losses.clear()
         self._losses.extend(snapshot["losses"])
+        self._patience = snapshot["patience"]
         before = snapshot["before"]
         self._before = None if before is None else (before[0], before[1], before[2])

@@ -76,6 +76,8 @@ class Demo:
 
     def _hear(self, line: LogLine) -> None:
         self.heard.append(line)
+        with (self.folder / f"{line.child}.log").open("a", encoding="utf-8") as log:
+            log.write(line.text + "\n")
         if line.event in {"task_restored", "monitor_restored"}:
             self.ready[line.child] += 1
 
@@ -143,11 +145,11 @@ class Demo:
             self.progress.stage = "rendering reports"
             show(self.progress, watching)
             reports = watching.rendered(REPORT_S)
-            story = self._story(config, watching, reports, time.monotonic() - began)
+            story = self._story(watching, reports, time.monotonic() - began)
             after(config)
         return story
 
-    def _story(self, config: Config, watching: Watching, reports: tuple[str, ...], seconds: float) -> Story:
+    def _story(self, watching: Watching, reports: tuple[str, ...], seconds: float) -> Story:
         counts = watching.counts()
         notes = [f"{counts['dead-letters']} dead letters"] if counts["dead-letters"] else []
         notes += [f"{line.child}: {line.text}" for line in self.heard if line.event == "restarted"]
@@ -157,7 +159,7 @@ class Demo:
             windows=len(watching.metrics),
             seconds=seconds,
             changes=self.changes.told,
-            alerts=tell_alerts(watching.alerts, self.changes.told, config.topic("predictions")),
+            alerts=tell_alerts(watching.alerts, self.changes.told, watching.events_at),
             requests=tuple(watching.requests),
             scores=newest_scores(watching.versions),
             metric=METRIC[self.data.target.kind],

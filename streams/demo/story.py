@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from streams.demo.changes import Change
-from streams.messages import Alert, ModelVersion, RetrainRequest
+from streams.messages import Alert, Cut, ModelVersion, RetrainRequest
 
 METRIC = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
 """The score shown first, by task."""
@@ -19,7 +19,7 @@ class ToldAlert:
 
     alert: Alert
     events: int
-    """Predictions the monitor had seen when it raised it."""
+    """Events that had been sent when the newest row of its window was predicted."""
     change: Change | None
     """The last change before it; None makes it a false alarm."""
     after: int
@@ -61,13 +61,13 @@ class Story:
         return None
 
 
-def tell_alerts(alerts: Sequence[Alert], changes: Sequence[Change], predictions_topic: str) -> tuple[ToldAlert, ...]:
+def tell_alerts(
+    alerts: Sequence[Alert], changes: Sequence[Change], events_at: Callable[[Cut], int]
+) -> tuple[ToldAlert, ...]:
     """Each alert with the number of events at its cut and the change before it."""
     told = []
     for alert in alerts:
-        events = sum(
-            offset for place, offset in alert.cut.offsets.items() if place.rpartition("/")[0] == predictions_topic
-        )
+        events = events_at(alert.cut)
         before = [change for change in changes if change.at < events]
         change = before[-1] if before else None
         told.append(ToldAlert(alert=alert, events=events, change=change, after=events - change.at if change else 0))

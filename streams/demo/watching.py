@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from streams.config import Config
 from streams.kafka.admin import Admin
 from streams.kafka.security import client_settings
-from streams.messages import WIRE, Alert, ModelVersion, RetrainRequest, WindowMetrics
+from streams.messages import WIRE, Alert, Cut, ModelVersion, RetrainRequest, WindowMetrics
 
 ROLES = ("models", "metrics", "alerts", "retrain")
 
@@ -27,6 +27,7 @@ class Watching:
         self.consumer = KafkaConsumer(
             **client_settings(config), group_id=None, enable_auto_commit=False, isolation_level="read_committed"
         )
+        self.single = KafkaConsumer(**client_settings(config), group_id=None, enable_auto_commit=False)
         places = {TopicPartition(config.topic(role), 0): role for role in ROLES}
         self.consumer.assign(list(places))
         self.consumer.seek_to_beginning(*places)
@@ -44,6 +45,7 @@ class Watching:
 
     def __exit__(self, *_: object) -> None:
         self.consumer.close()
+        self.single.close()
         self.admin.close()
 
     def look(self, wait_ms: int = 200) -> None:
@@ -80,6 +82,20 @@ class Watching:
             if any(done.get(place, 0) < end for place, end in ends.items()):
                 return False
         return True
+
+    def events_at(self, cut: Cut) -> int:
+        """How many events had been sent when the newest prediction below the cut was made, by the number in its id."""
+        topic, newest = self.config.topic("predictions"), 0
+        for place, offset in cut.offsets.items():
+            if place.rpartition("/")[0] != topic or offset == 0:
+                continue
+            partition = TopicPartition(topic, int(place.rpartition("/")[2]))
+            self.single.assign([partition])
+            self.single.seek(partition, offset - 1)
+            for rows in self.single.poll(timeout_ms=5_000, max_records=1).values():
+                identity = msgspec.json.decode(rows[0].value)["id"]
+                newest = max(newest, int(identity.rpartition("-")[2]) + 1)
+        return newest
 
     def rendered(self, timeout_s: float) -> tuple[str, ...]:
         """Pages of the incidents that started, waited for at most so long."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -87,8 +86,9 @@ def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Whoever started us has gone, or wants us to stop."""
-    while sys.stdin.buffer.read(4096):
-        pass
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):  # not sys.stdin: a daemon thread inside its lock would abort the interpreter's end
+            pass
     with contextlib.suppress(RuntimeError):  # the loop has ended already
         loop.call_soon_threadsafe(stop.set)
 

@@ -84,8 +84,11 @@ class Outflow:
     async def drain(self) -> None:
         """Wait until the broker holds everything."""
         while self.inflight:
-            await asyncio.wait([self.inflight[0]])
-            _result(self.inflight.popleft())
+            oldest = self.inflight[0]
+            await asyncio.wait([oldest])
+            if self.inflight and self.inflight[0] is oldest:  # `check` may have been quicker
+                self.inflight.popleft()
+            _result(oldest)
 
 
 async def settled(futures: Iterable[asyncio.Future[Any]]) -> None:

@@ -88,6 +88,7 @@ def decider_config(drift: DriftConfig) -> PersistentThresholdConfig:
         missing_share_rise=drift.missing_share_rise,
         new_category_share_rise=drift.new_category_share_rise,
         out_of_range_share_rise=drift.out_of_range_share_rise,
+        confirm_loss=True,
         feature_detectors=bool(drift.feature_detectors),
     )
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift.decisions import PersistentThreshold, PersistentThresholdConfig
-from drift.evidence import ColumnEvidence, DetectorAlarm, Quality, Subject, WindowEvidence
+from drift.evidence import ColumnEvidence, DetectorAlarm, LossRise, Quality, Subject, WindowEvidence
 
 AMOUNT = Subject(kind="feature", name="amount")
 LOSS = Subject(kind="loss")
@@ -205,3 +205,20 @@ def test_a_wrong_setting_is_refused(setting, bad):
     """At the moment it is built, with its name."""
     with pytest.raises(ValueError, match=f"{setting} must be .*, got {bad}"):
         PersistentThresholdConfig(**{setting: bad})
+
+
+def test_a_loss_alarm_that_the_level_does_not_confirm_is_no_signal():
+    """With `confirm_loss` a detector's word alone raises nothing; with the level beside it both are told."""
+    decider = PersistentThreshold(PersistentThresholdConfig(confirm_loss=True))
+    alarm = DetectorAlarm(subject=Subject(kind="loss"), detector="adwin", row=5, event_ms=50)
+    rise = LossRise(before=0.1, now=0.3, bound=0.15, since_ms=50)
+    alone = WindowEvidence(rows=100, from_ms=0, to_ms=60, columns=(), alarms=(alarm,))
+    confirmed = WindowEvidence(rows=100, from_ms=0, to_ms=60, columns=(), alarms=(alarm,), loss=rise)
+    lasting = WindowEvidence(rows=100, from_ms=0, to_ms=60, columns=(), loss=rise)
+
+    assert decider.decide(alone) == ()
+    assert [(signal.source, signal.since_ms) for signal in decider.decide(confirmed)] == [
+        ("adwin", 50),
+        ("loss_level", 50),
+    ]
+    assert [signal.value for signal in decider.decide(lasting)] == [0.3]

@@ -54,6 +54,26 @@ def test_a_false_alarm_is_not_held():
     assert held <= 2, "seeds 0 to 49"
 
 
+def test_a_detector_that_fires_early_is_confirmed_a_little_later():
+    """Twenty bad examples among a hundred do not show yet; sixty do, and the rise is dated to the alarm."""
+    level = fed(errors(0.1, 300, seed=1) + errors(0.5, 5, seed=2))
+    level.alarmed(event_ms=7)
+    assert level.rise() is None
+    fed(errors(0.5, 60, seed=3), level)
+    assert level.rise().since_ms == 7
+
+
+def test_an_alarm_that_the_level_never_confirms_is_dropped():
+    """After as many examples as make a level, a later rise belongs to a later alarm."""
+    level = fed(errors(0.1, 300, seed=1))
+    level.alarmed(event_ms=7)
+    fed(errors(0.1, 120, seed=2), level)
+    assert level.rise() is None
+    fed(errors(0.6, 100, seed=3), level)
+    assert level.rise() is None
+    level.alarmed(event_ms=9)
+
+
 def test_without_enough_examples_nothing_is_held():
     """A level of a few examples is no level."""
     level = fed([0.0] * 150)
