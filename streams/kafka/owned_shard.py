@@ -26,6 +26,7 @@ from streams.messages import ModelVersion, encode
 from streams.stages.candidates import build_candidates
 from streams.stages.learn import Learner
 from streams.stages.merge import Row
+from streams.state.store import Stored
 
 if TYPE_CHECKING:
     from streams.kafka.seam import Chunk
@@ -35,6 +36,8 @@ log = structlog.get_logger()
 
 SECTIONS = ("name", "topics.shards", "target", "features", "models")
 BUFFER_ROWS = 20_000
+SNAPSHOTS_KEPT = 20
+"""Published versions of a shard kept in the store, at most; never fewer than half of it."""
 
 
 def shard_state_name(shard: int) -> str:
@@ -61,6 +64,7 @@ class OwnedShard:
         """Examples that the broker holds, as far as this worker's own tasks know."""
         self.version_saved = -1
         self.published_at = 0.0
+        self.published: deque[Stored] = deque()
         self.saving: asyncio.Task[None] | None = None
         self.learner: Learner
         self.durable: Durable
@@ -214,6 +218,15 @@ class OwnedShard:
         key = f"{config.name}/{self.shard}".encode()
         await self.outflow.send_one(config.topic("models"), key, encode(record), partition=0)
         await self.outflow.drain()
+        self.published.append(stored)
+        if len(self.published) > SNAPSHOTS_KEPT:
+            await asyncio.to_thread(self._prune_snapshots)
+
+    def _prune_snapshots(self) -> None:
+        """Forget what nobody follows any more: only what this owner published, others' are theirs to judge."""
+        dropped = {self.published.popleft().path for _ in range(SNAPSHOTS_KEPT // 2)}
+        gone = dropped - {stored.path for stored in self.published}  # an unchanged model is the same object
+        self.worker.store.prune_objects("snapshots", lambda stored: stored.path not in gone, self.name)
 
 
 def learner_from(config: Config, shard: int, saved: Mapping[str, Any] | None) -> Learner:
