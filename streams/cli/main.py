@@ -45,6 +45,7 @@ COMMANDS = {
     "up": Command("streams.cli.up", RUN, "Everything one millrace.toml needs, in one terminal."),
     "worker": Command("streams.cli.worker", RUN, "Predict, join labels, learn."),
     "monitor": Command("streams.cli.monitor", RUN, "Watch for drift, raise alerts, ask for retraining."),
+    "status": Command("streams.cli.status", LOOK, "How the pipeline stands: lag, scores, ledger, drift."),
     "alerts": Command("streams.cli.alerts", LOOK, "Show alerts, or follow them."),
     "retrain-requests": Command("streams.cli.retrain_requests", LOOK, "Show requests to fit a model anew."),
 }

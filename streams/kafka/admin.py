@@ -135,20 +135,14 @@ class Admin:
 
     def committed_offsets(self, group: str) -> dict[tuple[str, int], int]:
         """(topic, partition) → committed offset; empty for a group that has committed nothing."""
-        # The first question for a group on a new broker makes the broker create its offsets topic.
-        deadline = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                found = self._client.list_group_offsets(group)
-            except (CoordinatorNotAvailableError, NotCoordinatorError) as error:
-                if time.monotonic() > deadline:
-                    raise BrokerError(f"could not read offsets of group {group}: {_reason(error)}") from error
-                time.sleep(_RETRY_S)
-            except KafkaError as error:
-                raise BrokerError(f"could not read offsets of group {group}: {_reason(error)}") from error
-            else:
-                offsets = found.get(group, {})
-                return {(at.topic, at.partition): offset.offset for at, offset in offsets.items() if offset.offset >= 0}
+        found = self._ask_coordinator(f"read offsets of group {group}", lambda: self._client.list_group_offsets(group))
+        offsets = found.get(group, {})
+        return {(at.topic, at.partition): offset.offset for at, offset in offsets.items() if offset.offset >= 0}
+
+    def group_members(self, group: str) -> int:
+        """How many processes are in a consumer group; one that was killed counts until its session ends."""
+        found = self._ask_coordinator(f"describe group {group}", lambda: self._client.describe_groups([group]))
+        return len(found.get(group, {}).get("members") or ())
 
     def close(self) -> None:
         """Let go of the connections; further calls fail."""
@@ -184,6 +178,19 @@ class Admin:
             return {}
         found = self._ask("read offsets", lambda: self._client.list_partition_offsets(wanted, isolation_level=level))
         return {(at.topic, at.partition): offset.offset for at, offset in found.items()}
+
+    def _ask_coordinator(self, what: str, question: Callable[[], Result]) -> Result:
+        # The first question for a group on a new broker makes the broker create its offsets topic.
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return question()
+            except (CoordinatorNotAvailableError, NotCoordinatorError) as error:
+                if time.monotonic() > deadline:
+                    raise BrokerError(f"could not {what}: {_reason(error)}") from error
+                time.sleep(_RETRY_S)
+            except KafkaError as error:
+                raise BrokerError(f"could not {what}: {_reason(error)}") from error
 
     def _ask(self, what: str, question: Callable[[], Result]) -> Result:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -34,12 +34,63 @@ _STALLED_S = 30.0
 class Record(Protocol):
     """A record as kafka-python gives it."""
 
+    topic: str
     partition: int
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
+
+
+def connect(config: Config) -> Any:
+    """A kafka-python consumer without a group that reads what is committed; raises BrokerError."""
+    try:
+        return KafkaConsumer(
+            **client_settings(config),
+            client_id=f"millrace-{config.name}-look",
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",  # retention may pass a reader that only looks
+            enable_auto_commit=False,
+            reconnect_backoff_max_ms=1_000,
+            bootstrap_timeout_ms=10_000,
+            fetch_max_wait_ms=_POLL_MS,
+            allow_auto_create_topics=False,
+        )
+    except (KafkaError, OSError, ValueError) as error:
+        raise BrokerError(f"could not start a consumer: {error}") from error
+
+
+def newest_of(
+    config: Config, ranges: Mapping[tuple[str, int], tuple[int, int]], timeout_s: float = 10.0
+) -> list[Record]:
+    """Records of several (topic, partition) → offsets [start, stop), by one consumer; what came in time, unordered.
+
+    Raises:
+        BrokerError: no broker.
+    """
+    stops = {TopicPartition(*place): stop for place, (start, stop) in ranges.items() if start < stop}
+    if not stops:
+        return []
+    consumer = connect(config)
+    found: list[Record] = []
+    try:
+        consumer.assign(list(stops))
+        for place in stops:
+            consumer.seek(place, ranges[place.topic, place.partition][0])
+        deadline = time.monotonic() + timeout_s
+        while stops and time.monotonic() < deadline:
+            for place, rows in consumer.poll(timeout_ms=_POLL_MS).items():
+                found += [row for row in rows if row.offset < stops.get(place, 0)]
+            done = [place for place, stop in stops.items() if consumer.position(place) >= stop]
+            for place in done:
+                del stops[place]
+                consumer.pause(place)
+    except KafkaError as error:
+        raise BrokerError(f"could not read {', '.join(sorted({topic for topic, _ in ranges}))}: {error}") from error
+    finally:
+        consumer.close()
+    return found
 
 
 class Subscription:
@@ -140,20 +191,7 @@ class Subscription:
         return self.end if found is None else max(self.begin, int(found.offset))
 
     def _connect(self) -> Any:
-        try:
-            consumer = KafkaConsumer(
-                **client_settings(self._config),
-                client_id=f"millrace-{self._config.name}-look",
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",  # retention may pass a reader that only looks
-                enable_auto_commit=False,
-                reconnect_backoff_max_ms=1_000,
-                bootstrap_timeout_ms=10_000,
-                fetch_max_wait_ms=_POLL_MS,
-                allow_auto_create_topics=False,
-            )
-        except (KafkaError, OSError, ValueError) as error:
-            raise BrokerError(f"could not start a consumer: {error}") from error
+        consumer = connect(self._config)
         consumer.assign([self._place])
         return consumer
 
