@@ -45,12 +45,23 @@ class Expected(NamedTuple):
     words: Counter[str]
 
 
-def collect(pipeline, times=None) -> Evidence:
-    """Read everything of a pipeline whose processes have stopped."""
+def collect(pipeline, times=None, dead=()) -> Evidence:
+    """Read everything of a pipeline whose processes have stopped.
+
+    `dead` are the places (`topic/partition/offset`) of the inputs that must have become dead letters.
+    """
+
+    def records(role):
+        topic = pipeline.topic(role)
+        return [
+            record._replace(value=None) if f"{topic}/{record.partition}/{record.offset}" in dead else record
+            for record in read_topic(pipeline.bootstrap, topic)
+        ]
+
     topics = ("features", "labels", "predictions", "examples", "metrics", "alerts", "retrain")
     return Evidence(
         times or Times(),
-        *(read_topic(pipeline.bootstrap, pipeline.topic(role)) for role in topics),
+        *map(records, topics),
         tasks={p: read_checkpoint(pipeline.state, f"task-{p}") for p in range(pipeline.partitions)},
         shards={0: read_checkpoint(pipeline.state, "shard-0")},
         monitor=read_checkpoint(pipeline.state, "monitor"),
@@ -60,15 +71,6 @@ def collect(pipeline, times=None) -> Evidence:
 def broken_promises(run: Evidence) -> list[str]:
     """Every promise that does not hold, in words."""
     return [*_joins(run), *_learning(run), *_telling(run)]
-
-
-def readable(record, *fields):
-    """Its JSON object, if it has these fields."""
-    try:
-        document = record.json
-    except (ValueError, TypeError):
-        return None
-    return document if isinstance(document, dict) and all(document.get(name) is not None for name in fields) else None
 
 
 def expected(features, labels, times: Times) -> Expected:
@@ -97,10 +99,10 @@ def expected(features, labels, times: Times) -> Expected:
     now_ms = 0
     for ms, rank, _, record in sorted(order, key=lambda turn: turn[:3]):
         now_ms = max(now_ms, ms)
-        document = readable(record, "id", "features" if rank == 0 else "label")
-        if document is None:
+        if record.value is None:
             words["event_dead" if rank == 0 else "label_dead"] += 1
             continue
+        document = record.json
         identity = document["id"]
         if rank == 1:
             settle(identity, record, document["label"])
