@@ -98,8 +98,7 @@ class Member(ABC):
             if end is not self.failed:
                 end.cancel()
         if stop.is_set() and not self.failed.done():
-            await self.park()
-            log.info("stopped", state="saved")
+            await self._park_in_time()
         for task in self.background:
             task.cancel()
         with contextlib.suppress(asyncio.TimeoutError):
@@ -107,6 +106,14 @@ class Member(ABC):
         self.temporary.cleanup()
         if self.failed.done():
             self.failed.result()
+
+    async def _park_in_time(self) -> None:
+        try:
+            await asyncio.wait_for(self.park(), STOP_S)
+        except TimeoutError:  # the broker is away: nothing is lost, the next start goes on from the last checkpoint
+            log.warning("stopped", state="as of the last checkpoint", waited_s=STOP_S)
+        else:
+            log.info("stopped", state="saved")
 
     async def _app_crash(self) -> None:
         while self.app.crash_reason is None:

@@ -55,7 +55,7 @@ class Monitor(Member):
         self.outbox = Outbox()
         self.claim: Adopted
         self.sequence = 0
-        self.changed = self.urgent = False
+        self.changed = self.urgent = self.stopping = False
         self.saved_at = 0.0
         self.wake = asyncio.Event()
         self.inputs: dict[TP, Input] = {}
@@ -78,18 +78,18 @@ class Monitor(Member):
             log.info("standing_by")
             return
         log.info("partitions_assigned", count=len(partitions))
-        self.wake = asyncio.Event()
+        self.wake, self.stopping = asyncio.Event(), False
         self.runner = self.spawn(self._run(), "watch")
 
     async def _run(self) -> None:
         await self._restore()
         await self.seek_and_resume(self._next())
-        while True:
+        while not self.stopping:
             await self.wake.wait()
             self.wake.clear()
             for tp, side in self.inputs.items():
                 side.end = self.consumer.ends.get(tp)
-            while await self._advance():
+            while not self.stopping and await self._advance():
                 await asyncio.sleep(0)
             await self._save_if_due()
 
@@ -112,11 +112,11 @@ class Monitor(Member):
                 await require_held(consumer, side.topic, side.partition, side.next)
         self.inputs = {TP(side.topic, side.partition): side for side in watch.merge.inputs}
         self.holes = {tp: Holes(self) for tp in self.inputs}
-        self.watch = watch
         if self.claim.loaded is None:
-            await self._save()  # before anything is told: outputs always have a checkpoint
+            await self._save(watch)  # before anything is told: outputs always have a checkpoint
         else:
             await self._publish()
+        self.watch = watch
         log.info(
             "monitor_restored",
             generation=self.claim.generation,
@@ -140,18 +140,19 @@ class Monitor(Member):
             )
 
     async def park(self) -> None:
-        """Stop at a cut and make it durable."""
+        """Finish the step, whose findings may not be in the outbox yet, and make a last cut durable."""
+        self.stopping = True
+        self.wake.set()
         if self.runner is not None:
-            self.runner.cancel()
+            if self.watch is None:
+                self.runner.cancel()
             await asyncio.wait([self.runner])
             self.runner = None
         if self.watch is None:
             return
         self._forget_buffered()
-        try:
-            await self._save()
-        finally:
-            self.watch = None
+        watch, self.watch = self.watch, None
+        await self._save(watch)
 
     # -- work ----------------------------------------------------------------------------------------------------
 
@@ -196,16 +197,15 @@ class Monitor(Member):
 
     async def _save_if_due(self) -> None:
         due = time.monotonic() - self.saved_at >= self.config.state.checkpoint_every_ms / 1000
-        if self.changed and (due or self.urgent):
-            await self._save()
+        if self.watch is not None and self.changed and (due or self.urgent):
+            await self._save(self.watch)
 
-    async def _save(self) -> None:
-        assert self.watch is not None
+    async def _save(self, watch: Watch) -> None:
         self.changed = self.urgent = False
         self.saved_at = time.monotonic()
         self.sequence += 1
-        sequence, offsets = self.sequence, self.watch.merge.positions()
-        payload = pack_watch(WatchState(self.watch, self.outbox, self.settings), sequence)
+        sequence, offsets = self.sequence, watch.merge.positions()
+        payload = pack_watch(WatchState(watch, self.outbox, self.settings), sequence)
         header = make_header(NAME, self.identity, self.settings, offsets)
         await asyncio.to_thread(self.store.write, NAME, self.claim.generation, sequence, header, payload)
         self.outbox.mark_durable(sequence)

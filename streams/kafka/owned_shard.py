@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import structlog
@@ -18,10 +18,8 @@ from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.errors import StateError
 from streams.kafka.durable import Durable, pinned_by
-from streams.kafka.holes import Holes
-from streams.kafka.pace import Pace
-from streams.kafka.reading import bounds, reader, require_held
-from streams.kafka.sending import Outflow
+from streams.kafka.owned import BUFFER_ROWS, Owned
+from streams.kafka.reading import bounds, read_to_end, reader, require_held
 from streams.messages import ModelVersion, encode
 from streams.stages.candidates import build_candidates
 from streams.stages.learn import Learner
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SECTIONS = ("name", "topics.shards", "target", "features", "models")
-BUFFER_ROWS = 20_000
 SNAPSHOTS_KEPT = 20
 """Published versions of a shard kept in the store, at most; never fewer than half of it."""
 
@@ -45,52 +42,41 @@ def shard_state_name(shard: int) -> str:
     return f"shard-{shard}"
 
 
-class OwnedShard:
+class Cut(NamedTuple):
+    """A shard at one moment."""
+
+    state: dict[str, Any]
+    after: list[asyncio.Future[Any]]
+    """Dead letters that are not acknowledged."""
+    scores: dict[str, Any]
+    learnt: int
+
+
+class OwnedShard(Owned[Cut]):
     """Shard `shard` on this worker, from assignment to revocation."""
 
     def __init__(self, worker: Worker, shard: int) -> None:
-        self.worker, self.shard = worker, shard
-        self.name = shard_state_name(shard)
+        super().__init__(worker, shard_state_name(shard))
+        self.shard = shard
         self.tp = TP(worker.config.topic("examples"), shard)
-        self.ready = False
-        self.wake = asyncio.Event()
-        self.rows: deque[list[Row]] = deque()
-        self.buffered = 0
+        self.rows: deque[Row] = deque()
         self.full = False
         self.read = 0
-        self.pace = Pace()
-        self.holes = Holes(self)
         self.acknowledged_end = 0
         """Examples that the broker holds, as far as this worker's own tasks know."""
-        self.version_saved = -1
+        self.version_cut = -1
         self.published_at = 0.0
         self.published: deque[Stored] = deque()
-        self.saving: asyncio.Task[None] | None = None
         self.learner: Learner
-        self.durable: Durable
-        self.outflow: Outflow
-        self.runner: asyncio.Task[None] | None = None
 
-    def start(self, *, parked: bool = False) -> None:
-        """Restore, then learn."""
-        self.wake, self.ready, self.full = asyncio.Event(), False, False
-        self.outflow = Outflow(self.worker.producer)
-        self.runner = self.worker.spawn(self._run(parked=parked), self.name)
-
-    async def _run(self, *, parked: bool) -> None:
-        if not parked:
-            await self._restore()
-        self.read = self.learner.version
+    async def before_work(self) -> None:
+        """Tasks may predict with it from now on."""
+        self.read, self.full = self.learner.version, False
         self.ready = True
         self.worker.shard_loaded(self.shard)
-        await self.worker.seek_and_resume({self.tp: self.read})
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            while self.rows:
-                await self._learn(self.rows.popleft())
 
-    async def _restore(self) -> None:
+    async def restore(self) -> None:
+        """See `Owned`."""
         started, worker, config = time.perf_counter(), self.worker, self.worker.config
         settings = pinned_by(config, SECTIONS)
         self.durable = await asyncio.to_thread(Durable.adopt, worker.store, self.name, settings, worker.identity)
@@ -98,13 +84,12 @@ class OwnedShard:
         self.learner = await asyncio.to_thread(learner_from, config, self.shard, saved)
         async with reader(worker.connection) as consumer:
             if saved is None:
-                _, published = await bounds(consumer, config.topic("models"), 0)
-                if published:
+                if await self._was_published(consumer):
                     raise StateError(
                         f"checkpoint {self.name} must exist beside {config.topic('models')}, which holds published "
-                        f"versions, got none in {config.state.store}: `millrace rebuild` folds the log again"
+                        f"versions of it, got none in {config.state.store}: `millrace rebuild` folds the log again"
                     )
-                await self._save(*self._cut())
+                await self.save(self.cut())
             await require_held(consumer, self.tp.topic, self.shard, self.learner.version)
         log.info(
             "shard_restored",
@@ -115,19 +100,11 @@ class OwnedShard:
             seconds=round(time.perf_counter() - started, 3),
         )
 
-    async def park(self) -> bool:
-        """Revoked: stop at a cut and make it durable."""
-        if self.runner is not None:
-            self.runner.cancel()
-            await asyncio.wait([self.runner])
-        if not self.ready:
-            return False
-        self.ready = False
-        if self.saving is not None:
-            await asyncio.wait([self.saving])
-        self.forget_buffered()
-        await self._save(*self._cut())
-        return True
+    async def _was_published(self, consumer: Any) -> bool:
+        topic = self.worker.config.topic("models")
+        begin, _ = await bounds(consumer, topic, 0)
+        rows, _ = await read_to_end(consumer, topic, 0, begin)
+        return any(msgspec.json.decode(row.value, type=ModelVersion).shard == self.shard for row in rows if row.value)
 
     def feed(self, chunk: Chunk) -> None:
         """Rows of `examples`, from the agent."""
@@ -137,29 +114,27 @@ class OwnedShard:
         self.holes.none()
         self.read = chunk.stop
         if chunk.rows:
-            self.rows.append(list(chunk.rows))
-            self.buffered += len(chunk.rows)
-        if self.buffered > BUFFER_ROWS and not self.full:
+            self.rows.extend(chunk.rows)
+        if len(self.rows) > BUFFER_ROWS and not self.full:
             self.full = True
             self.worker.consumer.on_buffer_full(self.tp)
         self.wake.set()
 
-    async def _learn(self, rows: list[Row]) -> None:
-        done = 0
-        while done < len(rows):
-            part = rows[done : done + self.pace.rows]
-            started = time.perf_counter()
-            dead = self.learner.learn(part)
-            self.pace.took(len(part), time.perf_counter() - started)
-            done += len(part)
-            self.buffered -= len(part)
-            for letter in dead:
-                await self.worker.bury(self.outflow, letter)
-            await asyncio.sleep(0)
+    async def advance(self) -> bool:
+        """Learn some rows."""
+        if not self.rows:
+            return False
+        part = [self.rows.popleft() for _ in range(min(self.pace.rows, len(self.rows)))]
+        started = time.perf_counter()
+        dead = self.learner.learn(part)
+        self.pace.took(len(part), time.perf_counter() - started)
+        for letter in dead:
+            await self.worker.bury(self.outflow, letter)
         self.outflow.check()
-        if self.full and self.buffered < BUFFER_ROWS // 2:
+        if self.full and len(self.rows) < BUFFER_ROWS // 2:
             self.full = False
             self.worker.consumer.on_buffer_drop(self.tp)
+        return True
 
     def positions(self) -> dict[TP, int]:
         """Where to read on."""
@@ -168,7 +143,7 @@ class OwnedShard:
     def forget_buffered(self) -> None:
         """Before a seek to `positions`."""
         self.rows.clear()
-        self.buffered, self.read = 0, self.learner.version
+        self.read = self.learner.version
         if self.full:
             self.full = False
             self.worker.consumer.on_buffer_drop(self.tp)
@@ -180,40 +155,42 @@ class OwnedShard:
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
-    def cut_if_due(self) -> None:
-        """Start a checkpoint unless one is being written or nothing was learnt since."""
-        idle = self.saving is None or self.saving.done()
-        if self.ready and idle and self.learner.version != self.version_saved:
-            self.saving = self.worker.spawn(self._save_and_publish(), f"{self.name}-checkpoint")
+    def has_news(self) -> bool:
+        """Examples were learnt."""
+        return self.learner.version != self.version_cut
 
-    def _cut(self) -> tuple[dict[str, Any], list[asyncio.Future[Any]]]:
-        return self.learner.dump(), self.outflow.pending()
+    def cut(self) -> Cut:
+        """See `Owned`."""
+        learner = self.learner
+        self.version_cut = learner.version
+        return Cut(learner.dump(), self.outflow.pending(), learner.scores.report(), learner.ledger["learnt"])
 
-    async def _save(self, state: dict[str, Any], after: list[asyncio.Future[Any]]) -> None:
-        version = state["next"]
-        await self.durable.save(msgspec.msgpack.encode(state), {f"{self.tp.topic}/{self.shard}": version}, after)
-        self.version_saved = version
+    async def save(self, cut: Cut) -> None:
+        """See `Owned`."""
+        await self.durable.save(msgspec.msgpack.encode(cut.state), self._offsets(cut), cut.after)
 
-    async def _save_and_publish(self) -> None:
-        state, after = self._cut()
-        scores, learnt = self.learner.scores.report(), self.learner.ledger["learnt"]
-        await self._save(state, after)
-        await self.worker.show_progress({f"{self.tp.topic}/{self.shard}": state["next"]})
+    def _offsets(self, cut: Cut) -> dict[str, int]:
+        return {f"{self.tp.topic}/{self.shard}": cut.state["next"]}
+
+    async def checkpoint(self, cut: Cut) -> None:
+        """Save, show how far it is, and publish the version when it is time."""
+        await self.save(cut)
+        await self.worker.show_progress(self._offsets(cut))
         now = time.monotonic()
         if now - self.published_at < self.worker.config.models.publish_every_ms / 1000:
             return
         self.published_at = now
         config = self.worker.config
-        stored = await asyncio.to_thread(self.worker.store.put_object, "snapshots", self.name, state["candidates"])
+        stored = await asyncio.to_thread(self.worker.store.put_object, "snapshots", self.name, cut.state["candidates"])
         record = ModelVersion(
             model=self.learner.champion,
             shard=self.shard,
-            version=state["next"],
-            learnt=learnt,
+            version=cut.state["next"],
+            learnt=cut.learnt,
             snapshot=stored.path,
             digest=stored.digest,
             published_ms=int(time.time() * 1000),
-            scores=scores,
+            scores=cut.scores,
         )
         key = f"{config.name}/{self.shard}".encode()
         await self.outflow.send_one(config.topic("models"), key, encode(record), partition=0)

@@ -13,10 +13,8 @@ from faust.types import TP
 
 from streams.errors import StateError
 from streams.kafka.durable import Durable, pinned_by
-from streams.kafka.holes import Holes
-from streams.kafka.pace import Pace
+from streams.kafka.owned import BUFFER_ROWS, Owned
 from streams.kafka.reading import bounds, read_to_end, reader, require_held
-from streams.kafka.sending import Outflow
 from streams.stages.merge import Input
 from streams.stages.task import Emitted, Task
 from streams.state.done import DoneIds
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-BUFFER_ROWS = 20_000
-"""Rows of one input held in memory; above it, the fetch is paused."""
 SECTIONS = ("name", "topics", "mapping", "target", "features", "labels", "join")
 
 
@@ -44,51 +40,29 @@ class Cut(NamedTuple):
     """Done ids since the last one."""
 
 
-class OwnedTask:
+class OwnedTask(Owned[Cut]):
     """Partition `partition` on this worker, from assignment to revocation."""
 
     def __init__(self, worker: Worker, partition: int) -> None:
-        self.worker, self.partition = worker, partition
-        self.name = f"task-{partition}"
+        super().__init__(worker, f"task-{partition}")
+        self.partition = partition
         config = worker.config
         self.tps = (TP(config.topic("features"), partition), TP(config.topic("labels"), partition))
         self.out_topic = config.topic("predictions")
         self.shard = partition % config.topics.shards
-        self.wake = asyncio.Event()
-        self.ready = False
         self.paused: set[TP] = set()
-        self.pace = Pace()
-        self.holes = Holes(self)
         self.acknowledged_end = 0
         self.changed = False
-        self.saving: asyncio.Task[None] | None = None
         self.task: Task
-        self.durable: Durable
-        self.outflow: Outflow
-        self.runner: asyncio.Task[None] | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    def start(self, *, parked: bool = False) -> None:
-        """Restore (unless the state was parked here and is still the newest), then work."""
-        self.wake, self.paused, self.ready = asyncio.Event(), set(), False
-        self.outflow = Outflow(self.worker.producer)
-        self.runner = self.worker.spawn(self._run(parked=parked), self.name)
-
-    async def _run(self, *, parked: bool) -> None:
-        if not parked:
-            await self._restore()
+    async def before_work(self) -> None:
+        """There must be something to predict with."""
         await self.worker.predictor_ready(self.shard)
-        self.ready = True
-        await self.worker.seek_and_resume(self.positions())
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            self._read_ends()
-            while await self._advance():
-                await asyncio.sleep(0)
 
-    async def _restore(self) -> None:
+    async def restore(self) -> None:
+        """Load the newest checkpoint and what the log holds of its predictions."""
         started, worker = time.perf_counter(), self.worker
         settings = pinned_by(worker.config, SECTIONS)
         self.durable = await asyncio.to_thread(Durable.adopt, worker.store, self.name, settings, worker.identity)
@@ -107,7 +81,7 @@ class OwnedTask:
             for side in (self.task.events, self.task.labels):
                 await require_held(consumer, side.topic, side.partition, side.next)
             if saved is None:
-                await self._save(self._cut())  # before anything is sent: outputs always have a checkpoint
+                await self.save(self.cut())  # before anything is sent: outputs always have a checkpoint
                 tail: list[Any] = []
             else:
                 await require_held(consumer, self.out_topic, self.partition, self.task.tail)
@@ -134,26 +108,11 @@ class OwnedTask:
             )
         return begin, end
 
-    async def park(self) -> bool:
-        """Revoked: stop at a consistent cut, make it durable; True if the state may be used again."""
-        if self.runner is not None:
-            self.runner.cancel()
-            await asyncio.wait([self.runner])
-        if not self.ready:
-            return False
-        self.ready = False
-        await self.outflow.drain()
-        if self.saving is not None:
-            await asyncio.wait([self.saving])
-        self.task.events.forget_buffered()
-        self.task.labels.forget_buffered()
-        await self._save(self._cut())
-        return True
-
     # -- work ----------------------------------------------------------------------------------------------------
 
-    async def _advance(self) -> bool:
-        """One step; False when there is nothing to do."""
+    async def advance(self) -> bool:
+        """Predict and join some rows."""
+        self._read_ends()
         worker = self.worker
         predictor = worker.predictor(self.shard)
         if predictor is None or worker.catching_up(self.shard):
@@ -221,28 +180,28 @@ class OwnedTask:
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
-    def cut_if_due(self) -> None:
-        """Start a checkpoint of the state as it is now, unless one is being written or nothing changed."""
-        if not self.ready or not self.changed or (self.saving is not None and not self.saving.done()):
-            return
-        self.changed = False
-        self.saving = self.worker.spawn(self._save_and_commit(self._cut()), f"{self.name}-checkpoint")
+    def has_news(self) -> bool:
+        """Rows were taken."""
+        return self.changed
 
-    def _cut(self) -> Cut:
-        """State, positions and what they rest on, at one moment: no await inside."""
+    def cut(self) -> Cut:
+        """See `Owned`."""
         task = self.task
+        self.changed = False
         state = msgspec.msgpack.encode(task.dump(self.acknowledged_end))
         return Cut(state, task.merge.positions(), self.outflow.pending(), task.done.cut())
 
-    async def _save(self, cut: Cut) -> None:
+    async def save(self, cut: Cut) -> None:
+        """See `Owned`; done ids first, in buckets that the checkpoint names."""
         done = self.task.done
         if cut.bucket is not None:
             done.stored(*await asyncio.to_thread(self.worker.store.put_object, "done", self.name, cut.bucket))
         await self.durable.save(cut.state, cut.offsets, cut.after, done.buckets())
         await asyncio.to_thread(self.worker.store.prune_unreferenced, "done", self.name, self.durable.generation)
 
-    async def _save_and_commit(self, cut: Cut) -> None:
-        await self._save(cut)
+    async def checkpoint(self, cut: Cut) -> None:
+        """Save, then show how far it is."""
+        await self.save(cut)
         await self.worker.show_progress(cut.offsets)
 
 

@@ -1,0 +1,135 @@
+"""The life of something a worker owns: restore, work in steps, save cuts between them, park.
+
+A step changes the state and asks for records to be sent; only when all of them are handed to the producer may a cut be
+taken or the work be stopped. A cut inside would hold a state whose outputs a crash loses, and so would a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from streams.kafka.holes import Holes
+from streams.kafka.pace import Pace
+from streams.kafka.sending import Outflow
+
+if TYPE_CHECKING:
+    from faust.types import TP
+
+    from streams.kafka.durable import Durable
+    from streams.kafka.worker import Worker
+
+C = TypeVar("C")
+"""What a cut is."""
+BUFFER_ROWS = 20_000
+"""Rows of one input held in memory; above it, the fetch is paused."""
+
+
+class Owned(ABC, Generic[C]):
+    """A task or a shard on this worker, from assignment to revocation."""
+
+    def __init__(self, worker: Worker, name: str) -> None:
+        self.worker, self.name = worker, name
+        self.wake = asyncio.Event()
+        self.ready = False
+        """State is loaded: chunks are taken, positions are known."""
+        self.stopping = False
+        self.pace = Pace()
+        self.holes = Holes(self)
+        self.saving: asyncio.Task[None] | None = None
+        self.runner: asyncio.Task[None] | None = None
+        self.durable: Durable
+        self.outflow: Outflow
+        self._in_step = False
+        self._cut_due = False
+
+    def start(self, *, parked: bool = False) -> None:
+        """Restore (unless the state was parked here and is still the newest), then work."""
+        self.wake = asyncio.Event()
+        self.ready = self.stopping = self._in_step = self._cut_due = False
+        self.outflow = Outflow(self.worker.producer)
+        self.runner = self.worker.spawn(self._run(parked=parked), self.name)
+
+    async def _run(self, *, parked: bool) -> None:
+        if not parked:
+            await self.restore()
+        await self.before_work()
+        self.ready = True
+        await self.worker.seek_and_resume(self.positions())
+        while not self.stopping:
+            await self.wake.wait()
+            self.wake.clear()
+            while not self.stopping and await self._stepped():
+                await asyncio.sleep(0)
+
+    async def _stepped(self) -> bool:
+        self._in_step = True
+        moved = await self.advance()
+        self._in_step = False
+        if self._cut_due:
+            self._cut_due = False
+            self.cut_if_due()
+        return moved
+
+    def cut_if_due(self) -> None:
+        """Begin a checkpoint, after the step if one is under way; not while another is being written."""
+        if not self.ready or self.stopping or (self.saving is not None and not self.saving.done()):
+            return
+        if self._in_step:
+            self._cut_due = True
+        elif self.has_news():
+            self.saving = self.worker.spawn(self.checkpoint(self.cut()), f"{self.name}-checkpoint")
+
+    async def park(self) -> bool:
+        """Revoked: finish the step, make a last cut durable; True if the state may be used again."""
+        self.stopping = True
+        self.wake.set()
+        if self.runner is not None:
+            if not self.ready:
+                self.runner.cancel()
+            await asyncio.wait([self.runner])
+        if not self.ready:
+            return False
+        self.ready = False
+        await self.outflow.drain()
+        if self.saving is not None:
+            await asyncio.wait([self.saving])
+        self.forget_buffered()
+        await self.save(self.cut())
+        return True
+
+    @abstractmethod
+    async def restore(self) -> None:
+        """Load the newest checkpoint, refuse what does not fit."""
+
+    async def before_work(self) -> None:
+        """Wait for what the first step needs."""
+
+    @abstractmethod
+    async def advance(self) -> bool:
+        """One step and the sending of what it emitted; False when there is nothing to do."""
+
+    @abstractmethod
+    def has_news(self) -> bool:
+        """Whether anything changed since the last cut."""
+
+    @abstractmethod
+    def cut(self) -> C:
+        """State, positions and what they rest on, at this moment."""
+
+    @abstractmethod
+    async def save(self, cut: C) -> None:
+        """Make a cut durable, once all it rests on is acknowledged."""
+
+    @abstractmethod
+    async def checkpoint(self, cut: C) -> None:
+        """Save, and publish what rests on it."""
+
+    @abstractmethod
+    def positions(self) -> dict[TP, int]:
+        """Where to read on."""
+
+    @abstractmethod
+    def forget_buffered(self) -> None:
+        """Before a seek to `positions`: rows read already and rows read again must not mix."""
