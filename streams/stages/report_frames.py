@@ -13,6 +13,11 @@ from streams.stages.watch_settings import CONFIDENCE, PREDICTION, column_of
 _PROBABILITY = "(probability)"
 
 
+def report_name(due: ReportDue) -> str:
+    """Of its folder below `reports.folder`: the incident's id, or the window's number and the beginning of its cut."""
+    return due.phase.incident if due.phase else f"window-{due.number}-{due.cut.id[:8]}"
+
+
 def report_job(config: Config, due: ReportDue) -> ReportJob:
     """What to render: features, and prediction beside label where the window's labels are known by now."""
     phase, window = due.phase, due.window
@@ -41,7 +46,7 @@ def report_job(config: Config, due: ReportDue) -> ReportJob:
         incident=phase.incident if phase else "",
         severity=phase.severity if phase else "info",
         subjects=phase.subjects if phase else (),
-        recompute=f"millrace report --window {due.number}",
+        recompute=f"millrace report --incident {report_name(due)}",
     )
 
 
