@@ -33,6 +33,9 @@ async def follow_models(worker: Worker) -> None:
         while True:
             newest: dict[int, ModelVersion] = {}
             for row in (await consumer.getmany(place, timeout_ms=500)).get(place, []):
+                if row.value is None:
+                    newest.pop(_taken_back(worker, row.key), None)
+                    continue
                 record = decode(row.value)
                 if record.shard not in newest or record.version > newest[record.shard].version:
                     newest[record.shard] = record
@@ -40,6 +43,14 @@ async def follow_models(worker: Worker) -> None:
                 await _accept(worker, shard, record)
             if not worker.following.is_set() and await consumer.position(place) >= end:
                 worker.following.set()
+
+
+def _taken_back(worker: Worker, key: bytes) -> int:
+    """The shard of a tombstone: `millrace rebuild` began it anew, its versions count from the beginning again."""
+    shard = int(key.rpartition(b"/")[2])
+    if shard in worker.followed:
+        worker.followed[shard].version = 0  # any new one is greater
+    return shard
 
 
 async def _accept(worker: Worker, shard: int, record: ModelVersion) -> None:
