@@ -82,15 +82,17 @@ def _of(records: Iterable[Record], topic: str) -> list[Record]:
 
 
 def _newest_models(records: Iterable[Record]) -> list[ModelVersion]:
-    found: dict[int, tuple[int, ModelVersion]] = {}
-    for record in records:
+    found: dict[int, ModelVersion] = {}
+    for record in sorted(records, key=lambda record: record.offset):
+        if record.value is None:  # `millrace rebuild` took it back
+            found.pop(int((record.key or b"/-1").rpartition(b"/")[2]), None)
+            continue
         try:
-            told = msgspec.json.decode(record.value or b"", type=ModelVersion)
+            told = msgspec.json.decode(record.value, type=ModelVersion)
         except msgspec.DecodeError:
             continue
-        if told.shard not in found or record.offset > found[told.shard][0]:
-            found[told.shard] = (record.offset, told)
-    return [told for _, told in found.values()]
+        found[told.shard] = told
+    return list(found.values())
 
 
 def _last_metrics(records: Iterable[Record]) -> WindowMetrics | None:
