@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -13,6 +14,28 @@ from pipeline_traffic import Traffic
 from streams.kafka.local_broker import LocalBroker
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+
+def test_without_a_broker_a_start_ends_with_a_clear_word(pipeline_name, tmp_path):
+    """Nobody listens there: one line that names the address, exit code 1, within ten seconds."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with Pipeline(tmp_path, address, pipeline_name) as pipeline:
+            starts = [pipeline.start(role) for role in ("worker", "monitor")]
+            for process in starts:
+                assert process.wait(10) == 1
+                assert f"error: could not reach Kafka at {address}" in process.text()
+                assert "Traceback" not in process.text()
+
+
+def test_without_topics_a_start_says_which_command_makes_them(broker, pipeline_name, tmp_path):
+    """The pipeline's topics are not made in passing."""
+    with Pipeline(tmp_path, broker, pipeline_name) as pipeline:
+        starts = [pipeline.start(role) for role in ("worker", "monitor")]
+        for process in starts:
+            assert process.wait(10) == 1
+            assert "`millrace topics create` makes them" in process.text()
 
 
 def test_a_lost_broker_is_waited_for_and_costs_nothing(settings, pipeline_name, tmp_path):
