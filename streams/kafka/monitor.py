@@ -101,7 +101,10 @@ class Monitor(Member):
             if self.claim.loaded is None:
                 await self._refuse_outputs_without_state(consumer)
                 starts = await self._begin(consumer)
-                watch = Watch(config, {"next": starts, "high_ms": {}}, reference_from_file(config))
+                reference = await asyncio.to_thread(reference_from_file, config)
+                if reference is not None:  # the checkpoint names it by its digest
+                    await asyncio.to_thread(self.store.put_object, "references", NAME, reference.to_bytes())
+                watch = Watch(config, {"next": starts, "high_ms": {}}, reference)
                 self.outbox = Outbox()
             else:
                 check_identity(self.claim.loaded.header, self.identity, NAME)
