@@ -64,6 +64,16 @@ def pinned_by(config: Config, sections: Sequence[str]) -> dict[str, Any]:
     return {path: value for path, value in pinned(config).items() if path.split(".")[0] in sections or path in sections}
 
 
+def rebuild_command(name: str) -> str:
+    """The command that begins this state anew.
+
+    >>> rebuild_command("task-3"), rebuild_command("monitor")
+    ('millrace rebuild --tasks', 'millrace rebuild --monitor')
+    """
+    parts = {"task": "--tasks", "shard": "--shards", "monitor": "--monitor"}
+    return f"millrace rebuild {parts[name.partition('-')[0]]}"
+
+
 def check_identity(header: Header, identity: Identity, name: str) -> None:
     """Raises `StateError` when the checkpoint was written over other logs."""
     if header.cluster_id != identity.cluster_id:
@@ -90,7 +100,8 @@ def check_config(saved: Mapping[str, Any], now: Mapping[str, Any], name: str) ->
     if changed:
         raise StateError(
             f"checkpoint {name} must be written with these settings, got others now: {', '.join(changed)}. "
-            "Undo the change, run `millrace rebuild` to fold the logs with the new settings, or choose another name"
+            f"Undo the change, run `{rebuild_command(name)}` to fold the logs with the new settings, or choose another "
+            "name (`millrace check-config --effects` says what each setting takes)"
         )
 
 

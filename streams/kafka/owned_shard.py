@@ -87,7 +87,7 @@ class OwnedShard(Owned[Cut]):
                 if await self._was_published(consumer):
                     raise StateError(
                         f"checkpoint {self.name} must exist beside {config.topic('models')}, which holds published "
-                        f"versions of it, got none in {config.state.store}: `millrace rebuild` folds the log again"
+                        f"versions of it, got none in {config.state.store}: `millrace rebuild --shards` learns anew"
                     )
                 await self.save(self.cut())
             await require_held(consumer, self.tp.topic, self.shard, self.learner.version)

@@ -80,7 +80,9 @@ def load_watch(config: Config, store: Objects, payload: bytes) -> WatchState:
         watch = Watch(config, saved, reference, {name: _detector(d) for name, d in packed["detectors"].items()})
         return WatchState(watch, Outbox.restore(packed["outbox"]), packed["settings"])
     except (ValueError, KeyError, TypeError) as error:
-        raise StateError(f"the monitor's checkpoint could not be read: {error}") from error
+        raise StateError(
+            f"the monitor's checkpoint could not be read: {error!r}; `millrace rebuild --monitor` begins a new history"
+        ) from error
 
 
 def _detector(packed: Mapping[str, Any]) -> DetectorState:

@@ -159,7 +159,7 @@ class Store:
         if reasons:
             raise StateError(
                 f"one of {len(reasons)} checkpoints of {name} must be valid, got {', '.join(sorted(set(reasons)))}: "
-                "mend state.key, or fold the logs again with millrace rebuild"
+                "mend state.key, or fold the logs again with `millrace rebuild`"
             )
         return None
 
