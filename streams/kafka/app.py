@@ -12,6 +12,8 @@ from streams.kafka.security import faust_brokers, faust_credentials
 
 BATCH_BYTES = 900_000
 """Faust's default of 16 KiB makes sixty times as many requests on a backlog."""
+FETCH_BYTES = 256 * 1024
+"""Of one partition at a time: four times as much brings partitions apart by thousands of events on a backlog."""
 OUTAGE_S = 120.0
 """How long a lost broker is waited for before the process ends with an error."""
 
@@ -34,7 +36,7 @@ def build_app(config: Config, group: str, scratch: Path, **settings: Any) -> App
         stream_wait_empty=False,  # an event that is not acked would block every rebalance
         stream_buffer_maxsize=256,  # of chunks; our own buffers bound the rows
         consumer_auto_offset_reset="none",  # "earliest" skips lost input silently
-        consumer_max_fetch_size=1 << 20,
+        consumer_max_fetch_size=FETCH_BYTES,
         broker_session_timeout=session_s,
         broker_heartbeat_interval=min(1.5, session_s / 4),
         broker_request_timeout=max(10.0, session_s + 1),

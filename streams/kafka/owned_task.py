@@ -53,6 +53,7 @@ class OwnedTask(Owned[Cut]):
         self.paused: set[TP] = set()
         self.acknowledged_end = 0
         self.changed = False
+        self.moved_at = 0.0
         self.task: Task
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ class OwnedTask(Owned[Cut]):
         self._read_ends()
         worker = self.worker
         predictor = worker.predictor(self.shard)
-        if predictor is None or worker.catching_up(self.shard):
+        if predictor is None or worker.catching_up(self.shard) or worker.ahead(self):
             await asyncio.sleep(0.001)
             return predictor is not None
         started = time.perf_counter()
@@ -124,6 +125,7 @@ class OwnedTask(Owned[Cut]):
             return False
         self.pace.took(emitted.rows, time.perf_counter() - started)
         self.changed = True
+        self.moved_at = started
         await self._emit(emitted)
         self._resume_fetching()
         return True
@@ -165,6 +167,11 @@ class OwnedTask(Owned[Cut]):
         ends = self.worker.consumer.ends
         for side, partition in zip((self.task.events, self.task.labels), self.tps, strict=True):
             side.end = ends.get(partition)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether rows wait for their turn."""
+        return bool(self.task.events.buffered or self.task.labels.buffered)
 
     def positions(self) -> dict[TP, int]:
         """Where to read on."""

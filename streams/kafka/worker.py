@@ -7,6 +7,7 @@ and publishes. Agents only hand chunks over.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -29,6 +30,10 @@ from streams.stages.task import DeadLetter, Predictor, TaskConfig
 from streams.state.store import Store
 
 log = structlog.get_logger()
+
+LEAD_MS = 500
+"""Stream time that one partition may be ahead of another."""
+HELD_S = 1.0
 
 Owned = TypeVar("Owned", OwnedTask, OwnedShard)
 
@@ -103,6 +108,20 @@ class Worker(Member):
         """Whether the local model lacks too many examples to predict with: the tasks wait for it."""
         owned = self.shards.get(shard)
         return owned is not None and owned.ready and owned.lag > self.config.models.lag_examples_max
+
+    def ahead(self, task: OwnedTask) -> bool:
+        """Whether this partition has run ahead in stream time of one that works too.
+
+        On a backlog partitions would drift apart by whatever a fetch brings, and everything downstream would see the
+        times mixed. A partition that has not moved for a second does not hold the others.
+        """
+        now = time.monotonic()
+        others = [
+            other.task.now_ms
+            for other in self.tasks.values()
+            if other is not task and other.ready and other.has_rows and now - other.moved_at < HELD_S
+        ]
+        return bool(others) and task.task.now_ms > min(others) + LEAD_MS
 
     def examples_noted(self, shard: int) -> Callable[[int, int], None]:
         """Called as the broker acknowledges examples."""
