@@ -156,7 +156,8 @@ class Task:
         if len(self.pending) != awaited:
             raise StateError(
                 f"predictions/{self.partition} must hold the {awaited} predictions that await their label, "
-                f"got {len(self.pending)}: the topic was cut short or made anew; `millrace rebuild --tasks` folds the logs again"
+                f"got {len(self.pending)}: the topic was cut short or made anew; `millrace rebuild --tasks` folds the "
+                "logs again"
             )
         self.open = Intervals()
 
