@@ -201,7 +201,8 @@ def _tell(story: "Story") -> None:
             else "NOT SEEN"
         )
         say(f"{change.kind} change at event {change.at:,}: {how}")
-    say(f"false alarms before the first change: {story.false_alarms}")
+    before = "before the first change" if story.changes else "(no change was put in; the data's own count too)"
+    say(f"false alarms {before}: {story.false_alarms}")
     say()
     table(
         ("alert", "at event", "severity", "what"),

@@ -150,6 +150,9 @@ class OwnedTask(Owned[Cut]):
             self.holes.found(self.worker, chunk, side.read)
             return
         self.holes.none()
+        if chunk.rows:
+            row = chunk.rows[0]
+            self.worker.keys.look(chunk.topic, chunk.partition, row.offset, row.key)
         if side.buffered > BUFFER_ROWS:
             partition = TP(chunk.topic, chunk.partition)
             self.paused.add(partition)

@@ -22,6 +22,7 @@ from streams.kafka.follow import follow_models
 from streams.kafka.member import Member
 from streams.kafka.owned_shard import FollowedModel, OwnedShard
 from streams.kafka.owned_task import OwnedTask
+from streams.kafka.partitioning import KeySample
 from streams.kafka.reading import bounds
 from streams.kafka.sending import Outflow
 from streams.stages.candidates import build_candidates
@@ -53,6 +54,7 @@ class Worker(Member):
             features_topic=config.topic("features"),
             labels_topic=config.topic("labels"),
         )
+        self.keys = KeySample(config.topics.partitions)
         self.tasks: dict[int, OwnedTask] = {}
         self.shards: dict[int, OwnedShard] = {}
         self.parked: dict[str, OwnedTask | OwnedShard] = {}
