@@ -38,9 +38,7 @@ class Clock:
     st.integers(0, 5_000),
     st.floats(0, 200),
 )
-def test_everything_is_sent_once_in_due_order_each_label_after_its_event(  # noqa: PLR0917 - Hypothesis' own
-    count, unlabelled, rate, rows, ms, step_ms
-):
+def test_everything_is_sent_once_in_due_order_each_label_after_its_event(count, unlabelled, rate, rows, ms, step_ms):
     """For any rate and delay: nothing lost, nothing twice, due times never fall, keys of one side stay in order."""
     made = pairs(count, lambda n: n not in unlabelled)
     out = list(schedule(made, Pace(rate=rate, delay_rows=rows, delay_ms=ms), Clock(step_ms)))

@@ -113,9 +113,7 @@ def test_debugging_shows_where_it_was(tmp_path, words, variable):
         (typer.BadParameter("no"), 2, "no"),
     ],
 )
-def test_whatever_a_command_raises_becomes_an_exit_code(  # noqa: PLR0917 - pytest's own
-    raised, code, said, monkeypatch, capsys, tmp_path
-):
+def test_whatever_a_command_raises_becomes_an_exit_code(raised, code, said, monkeypatch, capsys, tmp_path):
     """Errors in a line, an interruption in silence, a bug with the way to see it."""
     module = tmp_path / "raising_command.py"
     module.write_text(

@@ -98,9 +98,7 @@ def with_gaps(rng, values, share):
 @given(
     st.sampled_from(sorted(FAMILIES)), st.sampled_from(sorted(FAMILIES)), SIZES, SIZES, SEEDS, st.sampled_from([0, 0.3])
 )
-def test_numeric_statistics_equal_evidently(  # noqa: PLR0917 -- Hypothesis fills them in order
-    before, after, n, m, seed, missing
-):
+def test_numeric_statistics_equal_evidently(before, after, n, m, seed, missing):
     """Whatever the distributions, sizes and gaps."""
     rng = np.random.default_rng(seed)
     reference = with_gaps(rng, FAMILIES[before](rng, n), missing)
@@ -128,7 +126,7 @@ def test_no_float_whatever_breaks_the_equality(reference, current):
     st.sampled_from(sorted(INTEGER_FAMILIES)), st.sampled_from(sorted(INTEGER_FAMILIES)), SIZES, SIZES, SEEDS,
     st.sampled_from([(0, 0), (0, 0.3), (0.3, 0)]),
 )  # fmt: skip
-def test_integer_statistics_equal_evidently(before, after, n, m, seed, missing):  # noqa: PLR0917 -- as above
+def test_integer_statistics_equal_evidently(before, after, n, m, seed, missing):
     """A missing integer makes pandas, and so us, go over to floats on that side; there both round beyond 2**53."""
     assume(sum(missing) == 0 or "beyond float64" not in {before, after})
     rng = np.random.default_rng(seed)
