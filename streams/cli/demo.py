@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.main import stop_on_sigterm
 from streams.cli.terminal import console, interactive, note, say
 from streams.errors import ConfigError
 
@@ -56,6 +57,7 @@ def demo(
     """
     from streams.demo.run import Demo
 
+    stop_on_sigterm()
     found, changes = _prepare(data, label, task, rows, inject)
     if folder.exists() and not (folder / "millrace.toml").exists() and any(folder.iterdir()):
         raise ConfigError("--folder", f"must be an earlier demo's folder or a new one, got {folder} with other files")

@@ -5,6 +5,7 @@ Sub-commands are imported when they are called, so that `--help` answers at once
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -150,6 +151,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     return code if isinstance(code, int) else 0
+
+
+def stop_on_sigterm() -> None:
+    """For commands that own processes: a supervisor's SIGTERM stops them in order, as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)  # also where a shell started us with SIGINT ignored
 
 
 def _asked_wrongly(error: TyperException) -> int:

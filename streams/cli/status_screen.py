@@ -130,7 +130,7 @@ def _models(config: Config, models: Sequence[Mapping[str, Any]]) -> list[Line]:
     lines: list[Line] = []
     for model in models:
         shard = f"shard {model['shard']}: " if len(models) > 1 else ""
-        if model["version"] is None:
+        if not model["learnt"]:
             lines.append(("yellow", f"{shard}nothing learnt yet"))
             continue
         published = model["published"]

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import typer
 
+from streams.cli.main import stop_on_sigterm
 from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
 from streams.cli.terminal import complain, console, interactive, note
 
@@ -29,6 +30,7 @@ def up(config: ConfigOption = CONFIG, override: SetOption = None) -> None:
     from streams.kafka.topics import topic_specs
     from streams.supervise import Child, Children
 
+    stop_on_sigterm()
     loaded = load_config(config, override)
     with ExitStack() as stack:
         if loaded.kafka.bootstrap.strip() == LOCAL:

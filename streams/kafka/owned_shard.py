@@ -66,6 +66,8 @@ class OwnedShard(Owned[Cut]):
         """Examples that the broker holds, as far as this worker's own tasks know."""
         self.version_cut = -1
         self.published_at = 0.0
+        self.unpublished = False
+        """A cut is newer than the newest published version."""
         self.published: deque[Stored] = deque()
         self.learner: Learner
 
@@ -156,8 +158,11 @@ class OwnedShard(Owned[Cut]):
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def has_news(self) -> bool:
-        """Examples were learnt."""
-        return self.learner.version != self.version_cut
+        """Examples were learnt, or what was learnt last is still to be published."""
+        return self.learner.version != self.version_cut or (self.unpublished and self._publishing_is_due())
+
+    def _publishing_is_due(self) -> bool:
+        return time.monotonic() - self.published_at >= self.worker.config.models.publish_every_ms / 1000
 
     def cut(self) -> Cut:
         """See `Owned`."""
@@ -176,10 +181,10 @@ class OwnedShard(Owned[Cut]):
         """Save, show how far it is, and publish the version when it is time."""
         await self.save(cut)
         await self.worker.show_progress(self._offsets(cut))
-        now = time.monotonic()
-        if now - self.published_at < self.worker.config.models.publish_every_ms / 1000:
+        self.unpublished = True
+        if not self._publishing_is_due():
             return
-        self.published_at = now
+        self.published_at, self.unpublished = time.monotonic(), False
         config = self.worker.config
         stored = await asyncio.to_thread(self.worker.store.put_object, "snapshots", self.name, cut.state["candidates"])
         record = ModelVersion(
