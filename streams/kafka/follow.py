@@ -36,7 +36,10 @@ async def follow_models(worker: Worker) -> None:
                 if row.value is None:
                     newest.pop(_taken_back(worker, row.key), None)
                     continue
-                record = decode(row.value)
+                try:
+                    record = decode(row.value)
+                except (msgspec.DecodeError, RecursionError):
+                    continue  # somebody else's record in a topic of ours
                 if record.shard not in newest or record.version > newest[record.shard].version:
                     newest[record.shard] = record
             for shard, record in newest.items():

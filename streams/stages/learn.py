@@ -95,7 +95,8 @@ class Learner:
             self.version = row.offset + 1
             try:
                 example = _EXAMPLE(row.value or b"")
-            except msgspec.DecodeError:
+                self.candidates.target.parse(example.label)
+            except (msgspec.DecodeError, ValueError, RecursionError):
                 self.ledger["failed"] += 1
                 dead.append(DeadLetter(self.topic, self.shard, row, "$ must be an example as millrace writes them"))
                 continue

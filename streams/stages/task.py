@@ -147,7 +147,10 @@ class Task:
         for row in rows:
             if row.value is None:
                 continue
-            known = _LOGGED(row.value)
+            try:
+                known = _LOGGED(row.value)
+            except (msgspec.DecodeError, RecursionError):
+                continue  # somebody else's record in a topic of ours
             if known.source >= next_event:
                 self.logged.setdefault(known.source, (row.key, row.value, row.offset))
             elif known.source in self.open and known.id not in self.pending:

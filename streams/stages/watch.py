@@ -25,6 +25,7 @@ from drift.phases import IncidentPhase
 from drift.reference import Reference
 from drift.retrain import RetrainPolicy
 from drift.window import SlidingWindow, WindowConfig
+from learners.features import FeatureGuard
 from learners.loss import example_loss
 from learners.output import Output as Said
 from learners.scores import PrequentialScores
@@ -100,6 +101,7 @@ class Watch:
     ) -> None:
         self.config, drift = config, config.drift
         self.target = config.target.build()
+        self.guard = FeatureGuard(config.features)
         self.columns = watched_columns(config.features, config.target.task)
         self.comparison = with_thresholds(comparison_config(drift), drift, config.features)
         self.decider = decider or PersistentThreshold(decider_config(drift))
@@ -158,14 +160,25 @@ class Watch:
             value = turn.row.value
             if value is None:
                 continue
-            try:
-                if turn.rank == PREDICTIONS:
-                    self._prediction(_PREDICTION(value), turn.partition, seen)
-                else:
-                    self._example(_EXAMPLE(value), turn.partition, turn.offset)
-            except msgspec.DecodeError:
-                continue  # somebody else's record in a topic of ours: `millrace topics check` is for that
+            record = self._read(turn.rank, value)
+            if isinstance(record, Prediction):
+                self._prediction(record, turn.partition, seen)
+            elif isinstance(record, Example):
+                self._example(record, turn.partition, turn.offset)
         return seen
+
+    def _read(self, rank: int, value: bytes) -> Prediction | Example | None:
+        """None for somebody else's record in a topic of ours: `millrace topics check` is for that."""
+        try:
+            if rank == PREDICTIONS:
+                said = _PREDICTION(value)
+                self.guard.check(said.features)
+                return said
+            example = _EXAMPLE(value)
+            self.target.parse(example.label)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
+        return example
 
     def _prediction(self, said: Prediction, partition: int, seen: Seen) -> None:
         known = self.seen[partition]

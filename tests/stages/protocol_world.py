@@ -52,6 +52,7 @@ class Model:
     """Stands for the candidates: its answer changes with every version, so a repeated prediction would show."""
 
     champion = "c"
+    target = CONFIG.target.build()
 
     def __init__(self):
         self.version = 0

@@ -233,6 +233,14 @@ def test_a_log_of_predictions_cut_short_is_refused():
         partition.restart(log=partition.predictions[:1])
 
 
+def test_a_strangers_record_among_the_predictions_harms_no_restart():
+    """Whoever may write to the topic cannot keep a worker from starting."""
+    partition = Partition([event(AT)], [label(AT + 1)])
+    partition.predictions = [Row(0, 0, b"k", b"{"), Row(1, 0, b"k", None), Row(2, 0, b"k", b'{"id": 7}')]
+
+    assert partition.restart().run().ledger() == {"predicted": 1, "joined": 1}
+
+
 IDS = st.sampled_from("pqrst")
 TRAFFIC = st.lists(
     st.tuples(st.integers(0, 15), st.sampled_from(("event", "label", "label", "poison")), IDS, st.sampled_from("aab")),
