@@ -84,15 +84,17 @@ class Walk:
         self.beside = subprocess.Popen(
             UP.split(), cwd=self.folder, env=self.env, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        threading.Thread(target=self._listen, args=(self.beside,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self.beside,), daemon=True)
+        self._listener.start()
         assert self._ready.wait(STEP_S), "".join(self.heard)
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
-        for line in process.stderr:
-            self.heard.append(line)
-            if UP_READY in line:
-                self._ready.set()
+        with process.stderr as lines:
+            for line in lines:
+                self.heard.append(line)
+                if UP_READY in line:
+                    self._ready.set()
 
     def stop(self) -> int | None:
         """Ctrl-C in the other terminal; its exit code."""
@@ -104,6 +106,8 @@ class Walk:
         except subprocess.TimeoutExpired:
             self.beside.kill()
             raise
+        finally:
+            self._listener.join(10)
 
 
 @contextmanager
