@@ -73,14 +73,15 @@ class Child:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
-        for raw in process.stderr:
-            text = raw.decode(errors="replace").rstrip("\n")
-            self.tail.append(text)
-            try:
-                fields = msgspec.json.decode(raw)
-            except msgspec.DecodeError:
-                fields = {}
-            self.hear(LogLine(self.name, text, fields if isinstance(fields, dict) else {}))
+        with process.stderr as lines:
+            for raw in lines:
+                text = raw.decode(errors="replace").rstrip("\n")
+                self.tail.append(text)
+                try:
+                    fields = msgspec.json.decode(raw)
+                except msgspec.DecodeError:
+                    fields = {}
+                self.hear(LogLine(self.name, text, fields if isinstance(fields, dict) else {}))
 
     def check(self) -> int | None:
         """Exit code if it has ended for good, else None: a fallen child is started again, but not for ever."""
@@ -95,6 +96,7 @@ class Child:
         if code == PERMANENT or len(self.restarts) >= RESTARTS_MAX:
             return code
         self.restarts.append(now)
+        self._close_pipe()
         self.hear(LogLine(self.name, f"ended with {code}, started again", {"event": "restarted", "level": "warning"}))
         self.start()
         return None
@@ -102,6 +104,9 @@ class Child:
     def ask_to_stop(self) -> None:
         """Close the pipe: the child saves its state and ends."""
         self.stopping = True
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
         if self.process is not None and self.process.stdin is not None:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()

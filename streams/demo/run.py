@@ -54,6 +54,7 @@ class Demo:
         self.heard: list[LogLine] = []
         self.ready = {"worker": 0, "monitor": 0}
         self.error: BaseException | None = None
+        self.stopped = False
 
     @contextlib.contextmanager
     def running(self) -> Iterator[tuple[Config, Children]]:
@@ -104,12 +105,19 @@ class Demo:
             pace = Pace(rate=self.rate, delay_rows=DELAY_ROWS)
             with RecordSender(config, ("features", "labels")) as sender:
                 for due_ms, record in schedule(self._pairs(), pace, lambda: (time.monotonic() - began) * 1000):
+                    if self.stopped:
+                        return
                     ahead_s = due_ms / 1000 - (time.monotonic() - began)
                     if ahead_s > 0.001:  # noqa: PLR2004 - a sleep costs more
                         time.sleep(ahead_s)
                     sender.send(record.role, record.key, record.value)
         except BaseException as error:  # noqa: BLE001 - told by `check`, in the main thread
             self.error = error
+
+    def _stop_sending(self, sending: threading.Thread) -> None:
+        """Interrupted: the sender ends before the broker it needs."""
+        self.stopped = True
+        sending.join(10)
 
     def _pairs(self) -> Iterator[Pair]:
         for number, row in enumerate(self.changes.apply(self.data.rows)):
@@ -123,10 +131,11 @@ class Demo:
     def run(self, show: Callable[[Progress, Watching], None], after: Callable[[Config], None]) -> Story:
         """The whole of it; `show` is called a few times a second, `after` once before everything is stopped."""
         began = time.monotonic()
-        with self.running() as (config, children), Watching(config) as watching:
+        with self.running() as (config, children), Watching(config) as watching, contextlib.ExitStack() as stack:
             sending = threading.Thread(target=self.send, args=(config,), daemon=True)
             self.progress.stage = "sending events, labels 500 events behind"
             sending.start()
+            stack.callback(self._stop_sending, sending)
             until: float | None = None
             while until is None or not watching.caught_up():
                 self.check(children)
