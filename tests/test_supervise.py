@@ -11,7 +11,6 @@ import psutil
 
 from streams.supervise import RESTARTS_MAX, Child, Children
 
-
 PARENT = """
 import sys, time
 from streams.supervise import Child
