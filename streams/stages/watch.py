@@ -17,10 +17,9 @@ import msgspec
 from drift.comparison import compare
 from drift.decisions import Decider, PersistentThreshold
 from drift.detectors import DetectorState
-from drift.evidence import ColumnEvidence, DetectorAlarm, Signal, Subject, WindowEvidence
+from drift.evidence import ColumnEvidence, Signal, WindowEvidence
 from drift.example_index import ExampleIndex
 from drift.incidents import Incidents
-from drift.loss_level import LossLevel
 from drift.phases import IncidentPhase
 from drift.reference import Reference
 from drift.retrain import RetrainPolicy
@@ -32,13 +31,13 @@ from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.messages import Alert, Cut, Example, Prediction, RetrainRequest, WindowMetrics
 from streams.stages import telling
+from streams.stages.detecting import Detecting
 from streams.stages.label_delays import LabelDelays
 from streams.stages.learn import Learnt
 from streams.stages.merge import Input, Merge, positions_of
 from streams.stages.watch_settings import (
     CONFIDENCE,
     PREDICTION,
-    build_detectors,
     column_of,
     comparison_config,
     decider_config,
@@ -107,7 +106,7 @@ class Watch:
         self.decider = decider or PersistentThreshold(decider_config(drift))
         self.incidents = Incidents(incidents_config(config))
         self.retrain = RetrainPolicy(retrain_config(config))
-        self.detectors = build_detectors(config)
+        self.detecting = Detecting(config, states)
         self.window = SlidingWindow(WindowConfig(window_rows=drift.window_rows, kinds=self.columns.kinds))
         self._collecting_config = WindowConfig(window_rows=drift.reference.rows, kinds=self.columns.kinds)
         self.collecting: SlidingWindow | None = None if reference else SlidingWindow(self._collecting_config)
@@ -118,8 +117,6 @@ class Watch:
         self.scores = PrequentialScores(self.target, names, window=drift.window_rows)
         self.labels: dict[str, Any] = {}
         """Labels of the last rows by id, for reports."""
-        self.loss = LossLevel()
-        self.alarms: list[DetectorAlarm] = []
         self.seen = [Intervals() for _ in range(config.topics.partitions)]
         self.learnt = Learnt()
         self.windows = 0
@@ -134,9 +131,6 @@ class Watch:
         self.next: dict[tuple[int, int], int] = {(i.rank, i.partition): i.next for i in self.merge.inputs}
         if "windows" in saved:
             self._restore(saved)
-        for (subject, name), detector in self.detectors.items():
-            if states and (state := states.get(f"{subject}/{name}")) is not None:
-                detector.restore(state)
 
     def _inputs(self, saved: Mapping[str, Any]) -> list[Input]:
         topics = self.config.topics
@@ -191,9 +185,7 @@ class Watch:
         values[PREDICTION] = self._shown(said)
         if said.probabilities:
             values[CONFIDENCE] = max(said.probabilities.values())
-        for (subject, name), detector in self.detectors.items():
-            if subject.kind == "feature" and (number := said.features.get(subject.name)) is not None:
-                self._detect(subject, name, float(number), detector.rows + 1, said.event_ms)
+        self.detecting.features(said.features, said.event_ms)
         if self.reference is None:
             self._collect(said, values, seen)
             return
@@ -237,18 +229,8 @@ class Watch:
         champion = said[example.model] = Said(example.prediction, example.probabilities)
         self.scores.update(example.label, said)
         loss = example_loss(self.target, example.label, champion)
-        if loss is None:
-            return
-        self.loss.update(loss)
-        for (subject, name), detector in self.detectors.items():
-            if subject.kind == "loss" and self._detect(subject, name, loss, detector.rows + 1, example.event_ms):
-                self.loss.alarmed(event_ms=example.event_ms)
-
-    def _detect(self, subject: Subject, name: str, value: float, row: int, event_ms: int) -> bool:
-        fired = self.detectors[subject, name].update(value)
-        if fired:
-            self.alarms.append(DetectorAlarm(subject=subject, detector=name, row=row, event_ms=event_ms))
-        return fired
+        if loss is not None:
+            self.detecting.loss(loss, example.event_ms)
 
     # -- a window ------------------------------------------------------------------------------------------------
 
@@ -268,10 +250,9 @@ class Watch:
             from_ms=window.from_ms,
             to_ms=window.to_ms,
             columns=columns,
-            alarms=tuple(self.alarms),
-            loss=self.loss.rise(),
+            alarms=self.detecting.take_alarms(),
+            loss=self.detecting.rise(),
         )
-        self.alarms = []
         loud = self.config.drift.alert_on
         signals = tuple(signal for signal in self.decider.decide(evidence) if signal.subject.kind in loud)
         phases = self.incidents.update(signals, cut=cut.id, window=self.windows_total, event_ms=window.to_ms)
@@ -341,7 +322,7 @@ class Watch:
         """Forget the reference and collect a new one; an open incident ends."""
         self._tell(self.incidents.rebase(cut=cut.id, event_ms=self.window.to_ms), cut, seen)
         self.decider.rebase()
-        self.loss.rebase()
+        self.detecting.rebase()
         self.reference, self.incident_windows = None, 0
         self.window = SlidingWindow(self.window.config)
 
@@ -366,16 +347,15 @@ class Watch:
             "retrain": self.retrain.snapshot(),
             "examples": self.examples.snapshot(),
             "delays": self.delays.snapshot(),
-            "loss": self.loss.snapshot(),
+            "detecting": self.detecting.snapshot(),
             "scores": self.scores.snapshot(),
             "labels": list(self.labels.items()),
-            "alarms": [telling.alarm(alarm) for alarm in self.alarms],
             "served": self.served,
         }
 
     def detector_states(self) -> dict[str, DetectorState]:
         """By `subject/detector`."""
-        return {f"{subject}/{name}": detector.state() for (subject, name), detector in self.detectors.items()}
+        return self.detecting.states()
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
         self.windows, self.windows_total = saved["windows"], saved["windows_total"]
@@ -391,10 +371,9 @@ class Watch:
         self.retrain.restore(saved["retrain"])
         self.examples.restore(saved["examples"])
         self.delays.restore(saved["delays"])
-        self.loss.restore(saved["loss"])
+        self.detecting.restore(saved["detecting"])
         self.scores.restore(saved["scores"])
         self.labels = dict(saved["labels"])
-        self.alarms = [telling.alarm_from(alarm) for alarm in saved["alarms"]]
         self.served = tuple(saved["served"])
 
 
