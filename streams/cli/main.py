@@ -1,6 +1,7 @@
 """The `millrace` command: finds the sub-command, and turns errors into one line and an exit code.
 
-Exit codes: 0 done, 1 could not do it (one line `error: …` on stderr), 2 asked wrongly, 130 interrupted.
+Exit codes: 0 done, 1 could not do it (one line `error: …` on stderr), 2 asked wrongly, 70 an error of millrace's own,
+75 the broker was lost for too long (another start may succeed), 130 interrupted.
 Sub-commands are imported when they are called, so that `--help` answers at once.
 """
 
@@ -20,6 +21,10 @@ from streams.cli.terminal import complain
 from streams.errors import MillraceError
 
 USAGE_ERROR = 2
+INTERNAL = 70
+"""An error of our own: a supervisor may start the process again, its state is in the checkpoints."""
+BROKER_LOST = 75
+"""What was reachable at the start is no more: worth another try."""
 INTERRUPTED = 130
 
 
@@ -149,7 +154,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complain(
             f"{type(error).__name__}: {error}\nThis is not meant to happen; `millrace --debug …` shows where it did."
         )
-        return 1
+        return INTERNAL
     return code if isinstance(code, int) else 0
 
 

@@ -25,7 +25,8 @@ def monitor(
     may be told again under the same id, never invented or forgotten.
     """
     from streams.cli.logs import set_up_logs
-    from streams.kafka.process import Ground, prepare, run_until_stopped
+    from streams.cli.long_running import run_to_the_end
+    from streams.kafka.process import Ground, prepare
     from streams.stages.watch import Watch
 
     set_up_logs(as_json=log_json, level=log_level)
@@ -38,4 +39,4 @@ def monitor(
 
         await Monitor(ground.config, ground.connection, ground.identity, ground.store).run(stop)
 
-    run_until_stopped(main)
+    run_to_the_end(main)

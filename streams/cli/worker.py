@@ -25,7 +25,8 @@ def worker(
     lost or learnt twice.
     """
     from streams.cli.logs import set_up_logs
-    from streams.kafka.process import Ground, prepare, run_until_stopped
+    from streams.cli.long_running import run_to_the_end
+    from streams.kafka.process import Ground, prepare
     from streams.stages.candidates import build_candidates
 
     set_up_logs(as_json=log_json, level=log_level)
@@ -38,4 +39,4 @@ def worker(
 
         await Worker(ground.config, ground.connection, ground.identity, ground.store).run(stop)
 
-    run_until_stopped(main)
+    run_to_the_end(main)

@@ -106,7 +106,7 @@ def test_debugging_shows_where_it_was(tmp_path, words, variable):
     ("raised", "code", "said"),
     [
         (BrokerError("could not reach Kafka"), 1, "error: could not reach Kafka\n"),
-        (KeyError("secret"), 1, "--debug"),
+        (KeyError("secret"), 70, "--debug"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 1, ""),
         (typer.Exit(3), 3, ""),

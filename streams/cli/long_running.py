@@ -1,0 +1,35 @@
+"""How worker and monitor end: an exit code that tells a supervisor whether another start may help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+import typer
+
+from streams.cli.main import BROKER_LOST, INTERNAL
+from streams.cli.terminal import complain
+from streams.errors import BrokerError, MillraceError
+from streams.kafka.process import run_until_stopped
+
+log = structlog.get_logger()
+
+
+def run_to_the_end(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run until stopped; whatever ends it before becomes an exit code.
+
+    A lost broker is worth another try, an error of our own too: the state is in the checkpoints. What the operator must
+    mend is raised as it is.
+    """
+    try:
+        run_until_stopped(main)
+    except BrokerError as error:  # it was there at the start
+        complain(str(error))
+        raise typer.Exit(BROKER_LOST) from error
+    except MillraceError:
+        raise
+    except Exception as error:
+        log.exception("ended_unexpectedly", error=type(error).__name__)
+        raise typer.Exit(INTERNAL) from error
