@@ -105,7 +105,7 @@ class OwnedTask(Owned[Cut]):
         if end > 0:
             raise StateError(
                 f"checkpoint {self.name} must exist beside {self.out_topic}/{self.partition}, which has {end} records, "
-                f"got none in {self.worker.config.state.store}: `millrace rebuild` folds the logs again"
+                f"got none in {self.worker.config.state.store}: `millrace rebuild --tasks` folds the logs again"
             )
         return begin, end
 
