@@ -11,6 +11,7 @@ help:  ## what can be made
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "millrace needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11")'
+	@echo "making $(VENV): over a hundred packages, some minutes the first time"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -19,8 +20,8 @@ $(READY): requirements-dev.lock pyproject.toml
 demo: $(READY)  ## real data through a real Kafka: online learning, drift, alerts, a report
 	$(BIN)/millrace demo
 
-test: $(READY)  ## the test suite, on a real Kafka
-	$(BIN)/python -m pytest
+test: $(READY)  ## the test suite, on a real Kafka; ARGS="-x tests/drift" for a part of it
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
@@ -35,5 +36,7 @@ lock: $(READY)  ## pin what pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-clean:  ## remove the virtual environment, caches and local broker data
+clean:  ## stop the local broker; remove the virtual environment, caches and local data
+	@for folder in .millrace/kafka .millrace/demo/kafka; do \
+	  if [ -d $$folder ] && [ -x $(BIN)/millrace ]; then $(BIN)/millrace broker stop --folder $$folder; fi; done
 	rm -rf $(VENV) .millrace build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
