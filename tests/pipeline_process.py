@@ -55,7 +55,7 @@ class Process:
                     found.append(event)
         return found
 
-    def wait_for(self, name, timeout_s=25.0, count=1, **fields):
+    def wait_for(self, name, timeout_s=45.0, count=1, **fields):
         """The `count`-th log line of this name with these fields; fails if the process ends or the time is over."""
         deadline = time.monotonic() + timeout_s
         while True:
