@@ -87,6 +87,7 @@ class Member(ABC):
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; raises what ended it otherwise."""
+        log.info("joining", group=self.app.conf.id)
         await self.app.start()
         for name, service in self.services().items():
             self.spawn(service, name)
