@@ -104,8 +104,9 @@ def test_the_picture_is_there_and_needs_nothing_from_elsewhere():
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_the_node_snippet_is_javascript(tmp_path):
-    """`node --check` takes it."""
+    """`node --check` takes it, and it is the guide's."""
     (snippet,) = blocks(README, "js")
+    assert snippet.text == blocks(ROOT / "docs" / "subscribing.md", "js")[0].text
     (tmp_path / "pager.js").write_text(snippet.text)
 
     subprocess.run(["node", "--check", "pager.js"], cwd=tmp_path, check=True, timeout=60)
