@@ -7,13 +7,20 @@ future is awaited before a checkpoint becomes durable.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from streams.errors import BrokerError
 
 Header = tuple[str, bytes]
+Lanes = defaultdict[tuple[str, int], asyncio.Lock]
+
+_LANES: WeakKeyDictionary[Any, Lanes] = WeakKeyDictionary()
+"""By producer: whose turn it is on each partition. aiokafka takes one waiting batch of a partition at a time; of
+several that ask, it lets in any, and counts all their waiting times against each: on a busy machine a task that lost
+the race a hundred times in a row was told of a timeout of 120 s within one and a half, which ended the worker."""
 
 
 class Outflow:
@@ -21,6 +28,7 @@ class Outflow:
 
     def __init__(self, producer: Any) -> None:
         self.producer = producer
+        self.lanes = _LANES.setdefault(producer, defaultdict(asyncio.Lock))
         self.inflight: deque[asyncio.Future[Any]] = deque()
 
     async def send(
@@ -55,7 +63,8 @@ class Outflow:
         acknowledged: Callable[[int, int], None] | None,
     ) -> None:
         batch.close()
-        future = await self.producer.send_batch(batch, topic, partition=partition)
+        async with self.lanes[topic, partition]:
+            future = await self.producer.send_batch(batch, topic, partition=partition)
         if acknowledged is not None:
             future.add_done_callback(lambda done: _tell(done, count, acknowledged))
         self.inflight.append(future)
