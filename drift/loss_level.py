@@ -3,7 +3,8 @@
 A detector says at one row that the loss has risen, and starts afresh. Whether the rise is real and lasts is another
 question, and the one that people ask. So the level before the alarm is kept, and the loss counts as risen while the
 latest examples lie above it by more than chance: three standard errors of their mean, as of the examples before. A
-detector that fires early is given as many examples as make a level before it counts as mistaken.
+detector that fires early is given as many examples as make a level before it counts as mistaken. Before there are
+examples for both levels (twice `rows`) an alarm cannot be confirmed and is dropped.
 """
 
 from __future__ import annotations

@@ -213,7 +213,10 @@ def _from_factory(
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as problem:
         raise ValueError(f"{path} must be an importable package.module:factory, got {model!r}: {problem}") from problem
-    built = factory(target, kinds, seed, **params)
+    try:
+        built = factory(target, kinds, seed, **params)
+    except TypeError as problem:
+        raise ValueError(f"{path} must be a factory(target, kinds, seed, **params), got {problem}") from problem
     for method in ("learn_one", "predict_one"):
         if not callable(getattr(built, method, None)):
             raise ValueError(f"{path} must give a model with {method}, got {type(built).__name__}")  # noqa: TRY004 - the config is wrong, not a type here

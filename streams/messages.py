@@ -141,7 +141,7 @@ class WindowMetrics(msgspec.Struct, frozen=True):
 
     id: str
     window: int
-    """Counts the windows since the reference was taken, from 1."""
+    """Counts the evaluated windows, from 1."""
     cut: Cut
     rows: int
     from_ms: int

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,4 +37,9 @@ def read_config(path: Path, overrides: list[str] | None = None) -> "ConfigSource
     for key, equals, _ in parts:
         if not (key.strip() and equals):
             raise ConfigError("", f"--set must be KEY=VALUE, got {key!r}")
-    return read(path, {key.strip(): value.strip() for key, _, value in parts})
+    source = read(path, {key.strip(): value.strip() for key, _, value in parts})
+    if any(":" in candidate.model for candidate in source.config.models.candidates.values()):
+        sys.path.insert(
+            0, str(source.config.root.resolve())
+        )  # module:factory may stand beside the file
+    return source

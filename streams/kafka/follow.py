@@ -34,7 +34,8 @@ async def follow_models(worker: Worker) -> None:
             newest: dict[int, ModelVersion] = {}
             for row in (await consumer.getmany(place, timeout_ms=500)).get(place, []):
                 if row.value is None:
-                    newest.pop(_taken_back(worker, row.key), None)
+                    if (shard := _taken_back(worker, row.key)) is not None:
+                        newest.pop(shard, None)
                     continue
                 try:
                     record = decode(row.value)
@@ -48,9 +49,12 @@ async def follow_models(worker: Worker) -> None:
                 worker.following.set()
 
 
-def _taken_back(worker: Worker, key: bytes) -> int:
+def _taken_back(worker: Worker, key: bytes | None) -> int | None:
     """The shard of a tombstone: `millrace rebuild` began it anew, its versions count from the beginning again."""
-    shard = int(key.rpartition(b"/")[2])
+    number = (key or b"").rpartition(b"/")[2]
+    if not number.isdigit():
+        return None  # somebody else's tombstone
+    shard = int(number)
     if shard in worker.followed:
         worker.followed[shard].version = 0  # any new one is greater
     return shard

@@ -119,9 +119,8 @@ class Watch:
         """Labels of the last rows by id, for reports."""
         self.seen = [Intervals() for _ in range(config.topics.partitions)]
         self.learnt = Learnt()
-        self.windows = 0
-        """Evaluated since the reference was taken."""
         self.windows_total = 0
+        """Evaluated since the first start."""
         self.incident_windows = 0
         self.rows_due = drift.slide_rows
         self.served = (config.models.champion, 0)
@@ -129,7 +128,7 @@ class Watch:
         saved = saved or {"next": {}, "high_ms": {}}
         self.merge = Merge(self._inputs(saved))
         self.next: dict[tuple[int, int], int] = {(i.rank, i.partition): i.next for i in self.merge.inputs}
-        if "windows" in saved:
+        if "window" in saved:
             self._restore(saved)
 
     def _inputs(self, saved: Mapping[str, Any]) -> list[Input]:
@@ -208,7 +207,7 @@ class Watch:
             columns = self.collecting.columns()
             self.reference = Reference.from_columns(self.columns.kinds, columns)
             self.collecting = None
-            self.windows, self.rows_due = 0, self.config.drift.slide_rows
+            self.rows_due = self.config.drift.slide_rows
             seen.references.append(self.reference)
 
     def _example(self, example: Example, shard: int, offset: int) -> None:
@@ -240,7 +239,6 @@ class Watch:
         return Cut(deterministic_id(self.config.name, *(f"{k}:{v}" for k, v in sorted(offsets.items()))), offsets)
 
     def _evaluate(self, reference: Reference, seen: Seen) -> None:
-        self.windows += 1
         self.windows_total += 1
         cut, window = self.cut(), self.window
         subjects = {name: subject for name, subject in self.columns.subjects.items() if name in reference.kinds}
@@ -333,7 +331,6 @@ class Watch:
         return {
             "next": self.merge.positions(),
             "high_ms": self.merge.watermarks(),
-            "windows": self.windows,
             "windows_total": self.windows_total,
             "incident_windows": self.incident_windows,
             "rows_due": self.rows_due,
@@ -358,7 +355,7 @@ class Watch:
         return self.detecting.states()
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
-        self.windows, self.windows_total = saved["windows"], saved["windows_total"]
+        self.windows_total = saved["windows_total"]
         self.incident_windows, self.rows_due = saved["incident_windows"], saved["rows_due"]
         self.collecting = None
         if saved["collecting"] is not None:
