@@ -127,9 +127,12 @@ class OwnedShard(Owned[Cut]):
         if not self.rows:
             return False
         part = [self.rows.popleft() for _ in range(min(self.pace.rows, len(self.rows)))]
-        started = time.perf_counter()
+        held = self.worker.catching_up(self.shard)
+        started = time.thread_time()
         dead = self.learner.learn(part)
-        self.pace.took(len(part), time.perf_counter() - started)
+        self.pace.took(len(part), time.thread_time() - started)
+        if held and not self.worker.catching_up(self.shard):
+            self.worker.kick()
         for letter in dead:
             await self.worker.bury(self.outflow, letter)
         self.outflow.check()

@@ -116,16 +116,18 @@ class OwnedTask(Owned[Cut]):
         self._read_ends()
         worker = self.worker
         predictor = worker.predictor(self.shard)
-        if predictor is None or worker.catching_up(self.shard) or worker.ahead(self):
+        if predictor is None or worker.catching_up(self.shard):
+            return False  # the shard wakes its tasks
+        if worker.ahead(self):
             await asyncio.sleep(0.001)
-            return predictor is not None
-        started = time.perf_counter()
+            return True
+        started = time.thread_time()
         emitted = self.task.step(self.pace.rows, predictor)
         if emitted is None:
             return False
-        self.pace.took(emitted.rows, time.perf_counter() - started)
+        self.pace.took(emitted.rows, time.thread_time() - started)
         self.changed = True
-        self.moved_at = started
+        self.moved_at = time.monotonic()
         await self._emit(emitted)
         self._resume_fetching()
         return True

@@ -20,7 +20,7 @@ class Pace:
         self._row_s = 0.0
 
     def took(self, rows: int, seconds: float) -> None:
-        """One step's rows and duration."""
+        """One step's rows and its CPU time: waiting for a busy machine is no reason for smaller and dearer steps."""
         cost = seconds / max(rows, 1)
         self._row_s = cost if self._row_s == 0 else 0.8 * self._row_s + 0.2 * cost
         self.rows = max(1, min(ROWS_MAX, int(STEP_S / self._row_s))) if self._row_s > 0 else ROWS_MAX

@@ -80,7 +80,8 @@ def run_until_stopped(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
             threading.Thread(target=_wait_for_eof, args=(loop, stop), daemon=True).start()
         await main(stop)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    _use_uvloop()
+    with asyncio.Runner() as runner:
         runner.run(guarded())
 
 
@@ -93,10 +94,10 @@ def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         loop.call_soon_threadsafe(stop.set)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _use_uvloop() -> None:
+    """As the policy and not for one loop: Faust makes another one, for the thread that fetches."""
     try:
         import uvloop  # noqa: PLC0415 - not on Windows
     except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
+        return
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
