@@ -30,6 +30,7 @@ def kind_of(value: object) -> str:
     return "something that is not JSON"
 
 
+_SCALARS = (str, int, float)  # as a tuple: `str | int | float` is built anew by every call, for twice its price
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bool, "a boolean"),  # before int, which it is
     ((int, float), "a number"),
@@ -125,7 +126,7 @@ class Target:
         return label
 
     def _canonical(self, value: object) -> Label | None:
-        if not isinstance(value, str | int | float):  # a list is unhashable; also leaves out null
+        if not isinstance(value, _SCALARS):  # a list is unhashable; also leaves out null
             return None
         place = self._positions.get(value)
         if place is None:
