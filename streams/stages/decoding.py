@@ -16,6 +16,9 @@ from streams.messages import Event, Label, LabelRecord
 
 T = TypeVar("T")
 
+_NO_KEY = "the record's key must be set, the same for an event and its label, got none"
+_new = tuple.__new__  # half the price of a named tuple's own: this runs for every record
+
 
 class CheckedEvent(NamedTuple):
     """An event whose features are exactly what will be scored."""
@@ -82,26 +85,24 @@ class Decoding:
     def event(self, key: bytes | None, value: bytes | None) -> CheckedEvent:
         """One record of `features`."""
         event = _read(self._event, value, self.bytes_max)
-        self._check_key(key)
+        if key is None and self.key_required:
+            raise MessageError(_NO_KEY)
         try:
-            checked = self.guard.check(event.features)
+            values, missing, unknown = self.guard.check(event.features)
         except ValueError as error:
             raise MessageError(str(error)) from None
-        return CheckedEvent(event.id, event.time, checked.values, checked.missing, checked.unknown)
+        return _new(CheckedEvent, (event.id, event.time, values, missing, unknown))
 
     def label(self, key: bytes | None, value: bytes | None) -> CheckedLabel:
         """One record of `labels`."""
         record = _read(self._label, value, self.bytes_max)
-        self._check_key(key)
+        if key is None and self.key_required:
+            raise MessageError(_NO_KEY)
         try:
             label = self.target.parse(record.label)
         except ValueError as error:
             raise MessageError(str(error)) from None
-        return CheckedLabel(record.id, record.time, label)
-
-    def _check_key(self, key: bytes | None) -> None:
-        if key is None and self.key_required:
-            raise MessageError("the record's key must be set, the same for an event and its label, got none")
+        return _new(CheckedLabel, (record.id, record.time, label))
 
 
 def _lookup(document: Any, path: str) -> Any:  # noqa: ANN401 - JSON

@@ -20,11 +20,12 @@ from learners.output import Output as Said
 from streams.errors import MessageError, StateError
 from streams.messages import Label, Output, Prediction, encode
 from streams.stages.decoding import Decoding
-from streams.stages.merge import Input, Merge, Row, Turn, positions_of
+from streams.stages.merge import Input, Merge, Row, positions_of
 from streams.state.done import DoneIds
 from streams.state.intervals import Intervals
 from streams.state.pending import Pending, PendingStore
 
+_new = tuple.__new__  # half the price of a named tuple's own: this runs for every event
 EVENTS, LABELS = 0, 1  # ranks: at the same millisecond the event goes first
 
 
@@ -136,6 +137,8 @@ class Task:
         self.now_ms: int = saved.get("now_ms", 0)
         self.swept_ms: int = saved.get("swept_ms", 0)
         self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
+        self._encoded: dict[str, tuple[Said, msgspec.Raw]] = {}
+        """By candidate: what it said last, and its JSON. Baselines say the same object until something is learnt."""
         self.logged: dict[int, tuple[bytes | None, bytes, int]] = {}
         """Predictions in the log whose event's turn has not come: source → key, value, offset in predictions."""
 
@@ -172,19 +175,17 @@ class Task:
         if not turns:
             return None
         out = Emitted(rows=len(turns))
-        for turn in turns:
-            if turn.ms > self.now_ms:
-                self.now_ms = turn.ms
+        for ms, rank, _, offset, row in turns:
+            if ms > self.now_ms:
+                self.now_ms = ms
                 self._sweep()
-            if turn.rank == EVENTS:
-                self._event(turn, model, out)
+            if rank == EVENTS:
+                self._event(offset, row, model, out)
             else:
-                self._label(turn, out)
+                self._label(offset, row, out)
         return out
 
-    def _event(self, turn: Turn, model: Predictor, out: Emitted) -> None:
-        row = turn.row
-        offset = turn.offset
+    def _event(self, offset: int, row: Row, model: Predictor, out: Emitted) -> None:
         try:
             event = self.decoding.event(row.key, row.value)
         except MessageError as error:
@@ -203,10 +204,11 @@ class Task:
             ledger["feature_unknown"] += event.unknown
         logged = self.logged.pop(offset, None) if self.logged else None
         if logged is None:
-            value = self._predict(event, row.timestamp, offset, model)
-            out.predictions.append(Outgoing(row.key, value))
+            key, event_ms = row.key, row.timestamp
+            value = self._predict(event, event_ms, offset, model)
+            out.predictions.append(_new(Outgoing, (key, value)))
             out.sources.append(offset)
-            self.pending.put(identity, Pending(row.key, value, row.timestamp, offset, None))
+            self.pending.put(identity, Pending(key, value, event_ms, offset, None))
         else:
             key, value, where = logged
             self.pending.put(identity, Pending(key, value, row.timestamp, offset, where))
@@ -216,19 +218,22 @@ class Task:
 
     def _predict(self, event: Any, event_ms: int, source: int, model: Predictor) -> bytes:  # noqa: ANN401 - CheckedEvent
         said = model.predict(event.features)
-        champion = said[model.champion]
-        others = {
-            name: Output(output.prediction, output.probabilities)
-            for name, output in said.items()
-            if name != model.champion
-        }
+        served = model.champion
+        others: dict[str, Any] = {}
+        for name, output in said.items():
+            if name != served:
+                known = self._encoded.get(name)
+                if known is None or known[0] is not output:
+                    known = self._encoded[name] = output, msgspec.Raw(encode(Output(*output)))
+                others[name] = known[1]
+        prediction, probabilities = said[served]
         return encode(
             Prediction(
                 event.id,
                 event.features,
-                champion.prediction,
-                champion.probabilities,
-                model.champion,
+                prediction,
+                probabilities,
+                served,
                 model.version,
                 others,
                 source,
@@ -238,9 +243,8 @@ class Task:
             )
         )
 
-    def _label(self, turn: Turn, out: Emitted) -> None:
-        row = turn.row
-        self.next_label = turn.offset + 1
+    def _label(self, offset: int, row: Row, out: Emitted) -> None:
+        self.next_label = offset + 1
         try:
             label = self.decoding.label(row.key, row.value)
         except MessageError as error:
@@ -248,11 +252,12 @@ class Task:
             out.dead.append(DeadLetter(self.labels.topic, self.partition, row, str(error)))
             return
         time = encode(label.time) if label.time is not None else b""
-        entry = _Waiting(turn.offset, row.timestamp, label.label, time, late=False)
-        if label.id in self.pending or self.done.get(label.id) is not None:
-            self._settle(label.id, entry, out)
+        identity = label.id
+        entry = _new(_Waiting, (offset, row.timestamp, label.label, time, False))
+        if identity in self.pending or self.done.get(identity) is not None:
+            self._settle(identity, entry, out)
         else:
-            self._wait(label.id, entry)
+            self._wait(identity, entry)
 
     def _settle(self, identity: str, entry: _Waiting, out: Emitted) -> None:
         """A label whose event is known: two timestamps decide, never what memory happens to hold."""
@@ -277,7 +282,7 @@ class Task:
             self.pending.pop(identity)
             self.done.add(identity, entry.label, self.now_ms)
             self.ledger["joined"] += 1
-            out.examples.append(Outgoing(pending.key, self._example(pending.value, entry)))
+            out.examples.append(_new(Outgoing, (pending.key, self._example(pending.value, entry))))
 
     def _example(self, prediction: bytes, entry: _Waiting) -> bytes:
         """The prediction record as it was sent, with the label after it: what is learnt is what was served."""
