@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from streams.kafka.broker_settings import LocalBrokerSettings
 from streams.kafka.local_broker import LocalBroker
+
+
+@pytest.fixture(autouse=True)
+def logs_as_by_default() -> Iterator[None]:
+    """A command that sets up logs inside a test binds them to that test's stderr: the next one must not find it closed."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO, cast
 
 import structlog
+
+
+class _Stderr:
+    """Standard error as it is when a line is written: a logger lives longer than a stream put in its place for a while."""
+
+    def write(self, text: str) -> int:
+        """Like the stream's."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Like the stream's."""
+        sys.stderr.flush()
 
 
 def set_up_logs(*, as_json: bool = False, level: str = "info") -> None:
@@ -27,6 +40,6 @@ def set_up_logs(*, as_json: bool = False, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stderr())),
+        cache_logger_on_first_use=False,  # a line per change of state: nothing to gain, and a second call must count
     )
