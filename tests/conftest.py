@@ -16,7 +16,7 @@ from streams.kafka.local_broker import LocalBroker
 
 @pytest.fixture(autouse=True)
 def logs_as_by_default() -> Iterator[None]:
-    """A command that sets up logs inside a test binds them to that test's stderr: the next one must not find it closed."""
+    """What a command binds to its test's stderr ends with the test."""
     yield
     structlog.reset_defaults()
 
