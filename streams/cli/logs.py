@@ -9,7 +9,7 @@ import structlog
 
 
 class _Stderr:
-    """Standard error as it is when a line is written: a logger lives longer than a stream put in its place for a while."""
+    """Standard error as it is when a line is written: a logger outlives a stream that stands in for a while."""
 
     def write(self, text: str) -> int:
         """Like the stream's."""
@@ -40,6 +40,6 @@ def set_up_logs(*, as_json: bool = False, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stderr())),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,  # a line per change of state: nothing to gain, and a second call must count
     )

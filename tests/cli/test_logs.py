@@ -26,3 +26,25 @@ def test_a_traceback_shows_places_and_never_what_variables_held(as_json):
     assert "KeyError" in done.stderr
     assert "ended_unexpectedly" in done.stderr
     assert "4711" not in done.stderr.replace('payload = "card 4711"', "")
+
+
+SWAPPED = """
+import io, sys
+import structlog
+from streams.cli.logs import set_up_logs
+real, sys.stderr = sys.stderr, io.StringIO()
+set_up_logs()
+log = structlog.get_logger()
+log.info("first")
+sys.stderr.close()
+sys.stderr = real
+log.info("second")
+"""
+
+
+def test_a_logger_outlives_the_stream_it_was_set_up_with():
+    """A command called inside another program may find stderr replaced for a while; later lines go where it is then."""
+    done = subprocess.run([sys.executable, "-c", SWAPPED], capture_output=True, text=True, timeout=30, check=True)
+
+    assert "second" in done.stderr
+    assert "first" not in done.stderr
