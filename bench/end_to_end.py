@@ -54,7 +54,10 @@ def tell(name, found, unit_us):
 
     cpu = median("cpu_us")
     spread = f"{min(each['cpu_us'] for each in found):.1f}-{max(each['cpu_us'] for each in found):.1f}"
-    print(f"  {name:24}{1e6 / cpu:10,.0f} events/s of one core {cpu:8.1f} us CPU ({spread}), {cpu / unit_us:.1f} x bare River")
+    print(
+        f"  {name:24}{1e6 / cpu:10,.0f} events/s of one core {cpu:8.1f} us CPU ({spread}), "
+        f"{cpu / unit_us:.1f} x bare River"
+    )
     print(
         f"  {'':24}{median('events_per_s'):10,.0f} events/s of wall time; model behind by at most "
         f"{max(each['learn_lag_max'] for each in found):,} examples; loop held {median('loop_gap_p99_ms')} ms (p99), "
@@ -83,7 +86,9 @@ def main():
                 taken[name].append(run_worker(path, arguments.events, arguments.profile))
                 print(f"  run {run + 1}: {name}: {json.dumps(taken[name][-1])}", file=sys.stderr, flush=True)
         unit_us = statistics.median(units)
-        print(f"{arguments.events:,} events and labels, {arguments.runs} runs, medians; bare River {unit_us:.1f} us CPU")
+        print(
+            f"{arguments.events:,} events and labels, {arguments.runs} runs, medians; bare River {unit_us:.1f} us CPU"
+        )
         for name, found in taken.items():
             tell(name, found, unit_us)
 

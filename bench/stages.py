@@ -1,6 +1,6 @@
 """The stages without Kafka: CPU per event of task and learner, fed from memory, in the steps that the worker takes.
 
-    python -m bench.stages [--events 20000] [--repeats 7] [--profile task|learn]
+python -m bench.stages [--events 20000] [--repeats 7] [--profile task|learn]
 """
 
 from __future__ import annotations

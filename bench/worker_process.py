@@ -67,7 +67,8 @@ async def measure(worker, examples, stop, profile):
         profile.disable()
     wall, cpu, loop = (b - a for a, b in zip(worker.first, last, strict=True))
     memory = psutil.Process().memory_info().rss
-    ledger = sum((owned.task.ledger for owned in worker.tasks.values()), start=type(next(iter(worker.tasks.values())).task.ledger)())
+    ledgers = [owned.task.ledger for owned in worker.tasks.values()]
+    ledger = sum(ledgers, start=type(ledgers[0])())
     scores = next(iter(worker.shards.values())).learner.scores.report()
     found = {
         "events": examples,
