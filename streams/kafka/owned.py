@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 """What a cut is."""
-BUFFER_ROWS = 10_000
+BUFFER_ROWS = 4_000
 """Rows of one input held in memory; above it, the fetch is paused."""
 
 
