@@ -39,7 +39,5 @@ def read_config(path: Path, overrides: list[str] | None = None) -> "ConfigSource
             raise ConfigError("", f"--set must be KEY=VALUE, got {key!r}")
     source = read(path, {key.strip(): value.strip() for key, _, value in parts})
     if any(":" in candidate.model for candidate in source.config.models.candidates.values()):
-        sys.path.insert(
-            0, str(source.config.root.resolve())
-        )  # module:factory may stand beside the file
+        sys.path.insert(0, str(source.config.root.resolve()))  # module:factory may stand beside the file
     return source
