@@ -75,6 +75,7 @@ class Decoding:
         self.key_required = config.topics.partitions > 1
         self.guard = FeatureGuard(config.features, unknown=config.input.unknown_features)
         self.target = config.target.build()
+        self._labels = frozenset((type(label), label) for label in self.target.labels)
         self._event: Callable[[bytes], Event] = msgspec.json.Decoder(Event).decode
         self._label: Callable[[bytes], LabelRecord] = msgspec.json.Decoder(LabelRecord).decode
         if config.mapping.features != EventMapping():
@@ -98,10 +99,12 @@ class Decoding:
         record = _read(self._label, value, self.bytes_max)
         if key is None and self.key_required:
             raise MessageError(_NO_KEY)
-        try:
-            label = self.target.parse(record.label)
-        except ValueError as error:
-            raise MessageError(str(error)) from None
+        label = record.label
+        if (type(label), label) not in self._labels:
+            try:
+                label = self.target.parse(label)
+            except ValueError as error:
+                raise MessageError(str(error)) from None
         return _new(CheckedLabel, (record.id, record.time, label))
 
 

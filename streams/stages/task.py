@@ -261,9 +261,12 @@ class Task:
 
     def _settle(self, identity: str, entry: _Waiting, out: Emitted) -> None:
         """A label whose event is known: two timestamps decide, never what memory happens to hold."""
-        self.unsettled.discard(entry.offset)
-        known = self.done.get(identity)
-        if known is not None:
+        if self.unsettled:
+            self.unsettled.discard(entry.offset)
+        pending = self.pending.get(identity)
+        if pending is None:  # an id is pending or done, never both
+            known = self.done.get(identity)
+            assert known is not None
             if known == entry.label and type(known) is type(entry.label):
                 self.ledger["duplicate"] += 1
             else:
@@ -271,8 +274,6 @@ class Task:
                 self.done.add(identity, entry.label, self.now_ms)
                 out.examples.append(self._correction(identity, known, entry))
             return
-        pending = self.pending.get(identity)
-        assert pending is not None
         delay_ms = entry.ms - pending.event_ms
         if delay_ms > self.config.wait_ms:  # as if its event were unknown: a later event may carry the same id
             self._wait(identity, entry._replace(late=True))
