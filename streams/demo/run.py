@@ -137,7 +137,7 @@ class Demo:
             sending.start()
             stack.callback(self._stop_sending, sending)
             until: float | None = None
-            while until is None or not watching.caught_up():
+            while until is None or not (watching.caught_up() and watching.version >= self.progress.joined):
                 self.check(children)
                 watching.look()
                 counts = watching.counts()
@@ -164,7 +164,7 @@ class Demo:
         notes += [f"{line.child}: {line.text}" for line in self.heard if line.event == "restarted"]
         return Story(
             events=counts["predictions"],
-            examples=counts["examples"],
+            examples=max((version.learnt for version in watching.versions), default=0),
             windows=len(watching.metrics),
             seconds=seconds,
             changes=self.changes.told,

@@ -66,6 +66,11 @@ class Watching:
                 if role == "models" or record.id not in known:
                     kept[role].append(record)
 
+    @property
+    def version(self) -> int:
+        """The newest published version of the model: how far in `examples` it has learnt."""
+        return max((version.version for version in self.versions), default=0)
+
     def counts(self) -> dict[str, int]:
         """Records on the topics of each role."""
         roles = ("features", "labels", "predictions", "examples", "dead-letters")

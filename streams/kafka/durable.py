@@ -90,6 +90,16 @@ def check_identity(header: Header, identity: Identity, name: str) -> None:
             )
 
 
+def check_versions(header: Header, name: str) -> None:
+    """Raises `StateError` when another River wrote the checkpoint: its pickles break between minor versions."""
+    before, now = header.versions.get("river", VERSIONS["river"]), VERSIONS["river"]
+    if before.split(".")[:2] != now.split(".")[:2]:
+        raise StateError(
+            f"checkpoint {name} must be written with River {now}, got one of {before}: "
+            f"`{rebuild_command(name)}` learns the logged examples anew"
+        )
+
+
 def check_config(saved: Mapping[str, Any], now: Mapping[str, Any], name: str) -> None:
     """Raises `StateError` naming the settings that contradict the state."""
     changed = [
@@ -124,6 +134,7 @@ class Durable:
         self.state: dict[str, Any] | None = None
         if loaded is not None:
             check_identity(loaded.header, identity, name)
+            check_versions(loaded.header, name)
             payload = msgspec.msgpack.decode(loaded.payload, strict=False)
             check_config(payload["settings"], settings, name)
             self.state = payload["state"]

@@ -17,7 +17,7 @@ from faust.types import TP
 
 from streams.config import Config
 from streams.errors import StateError
-from streams.kafka.durable import Identity, check_config, check_identity, make_header, pinned_by
+from streams.kafka.durable import Identity, check_config, check_identity, check_versions, make_header, pinned_by
 from streams.kafka.holes import Holes
 from streams.kafka.member import Member
 from streams.kafka.pace import Pace
@@ -108,6 +108,7 @@ class Monitor(Member):
                 self.outbox = Outbox()
             else:
                 check_identity(self.claim.loaded.header, self.identity, NAME)
+                check_versions(self.claim.loaded.header, NAME)
                 state = await asyncio.to_thread(load_watch, config, self.store, self.claim.loaded.payload)
                 check_config(state.settings, self.settings, NAME)
                 watch, self.outbox = state.watch, state.outbox
