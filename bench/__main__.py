@@ -1,0 +1,35 @@
+"""Every figure of docs/benchmarks.md: `python -m bench`, or `python -m bench --only slide`."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+
+BENCHES = {
+    "slide": "one slide of window statistics beside Evidently's preset",
+    "learners_cost": "predict, learn and score beside bare River",
+    "stages": "merge, predict, join and learn without a broker",
+    "end_to_end": "one worker on a backlog, on a real Kafka",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=BENCHES, help="one of them")
+    chosen = parser.parse_args().only
+    failed = []
+    for number, (name, about) in enumerate(BENCHES.items(), 1):
+        if chosen not in {None, name}:
+            continue
+        print(f"[{number}/{len(BENCHES)}] {name}: {about}", flush=True)
+        start = time.monotonic()
+        if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
+            failed.append(name)
+        print(f"[{number}/{len(BENCHES)}] {name}: {time.monotonic() - start:.0f} s\n", flush=True)
+    return f"failed: {', '.join(failed)}" if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
