@@ -87,8 +87,8 @@ class Outflow:
             _result(self.inflight.popleft())
 
     def pending(self) -> list[asyncio.Future[Any]]:
-        """Futures of all that was sent up to now and is not acknowledged: a cut waits for them."""
-        return [future for future in self.inflight if not future.done()]
+        """Futures of all that was sent up to now and is not acknowledged, the failed ones too: a cut rests on them."""
+        return [each for each in self.inflight if not each.done() or each.cancelled() or each.exception() is not None]
 
     async def drain(self) -> None:
         """Wait until the broker holds everything."""

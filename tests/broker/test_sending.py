@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from streams.errors import BrokerError
-from streams.kafka.sending import Outflow
+from streams.kafka.sending import Outflow, settled
 
 ROOM = 3
 """Records in a batch of this producer."""
@@ -113,7 +113,11 @@ def test_a_failed_batch_is_never_taken_for_sent():
     async def check(flow):
         flow.check()
 
-    for look in (check, Outflow.drain):
+    async def cut(flow):
+        await asyncio.wait(flow.inflight)  # failed before the cut, and nobody has looked yet
+        await settled(flow.pending())
+
+    for look in (check, Outflow.drain, cut):
         asyncio.run(run(look))
 
 
