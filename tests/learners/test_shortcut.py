@@ -1,0 +1,68 @@
+"""A shortcut past `Pipeline` gives River's numbers to the last bit."""
+
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river import linear_model, preprocessing
+
+from learners.catalog import build
+from learners.shortcut import Shortcut, shortcut
+from learners.target import Target
+
+NUMBERS = st.one_of(
+    st.sampled_from((0.0, -0.0, 1.0, 3, 1e-300, 1e100, -1e100)),
+    st.floats(-1e100, 1e100),
+    st.floats(-3, 3),
+    st.integers(-5, 5),
+)
+ROWS = st.lists(
+    st.tuples(st.dictionaries(st.sampled_from("abcde"), NUMBERS, max_size=5), st.booleans()), min_size=1, max_size=40
+)
+
+
+def scaled(**settings_of_scaler):
+    return preprocessing.StandardScaler(**settings_of_scaler) | linear_model.LogisticRegression()
+
+
+def as_river_would(make, rows):
+    """The same rows through River's pipeline and through the shortcut: predictions, then both models."""
+    river, ours = make(), make()
+    quick = shortcut(ours)
+    assert isinstance(quick, Shortcut)
+    for x, y in rows:
+        assert repr(quick.predict_proba_one(x)) == repr(river.predict_proba_one(x))  # repr: NaN is itself
+        river.learn_one(x, y)
+        quick.learn_one(x, y)
+    return [pickle.dumps(step) for step in river.steps.values()], [pickle.dumps(step) for step in ours.steps.values()]
+
+
+@given(ROWS)
+@settings(max_examples=200)
+def test_a_scaler_that_learns_and_scales_in_one_pass_is_rivers(rows):
+    """Missing features, equal values, integers and overflow too: predictions and state are bit-equal."""
+    river, ours = as_river_would(scaled, rows)
+    assert ours == river
+
+
+@pytest.mark.parametrize("setting", [{"with_std": False}, {"window_size": 3}], ids=str)
+@given(ROWS)
+@settings(max_examples=30)
+def test_another_kind_of_scaler_is_called_as_it_is(setting, rows):
+    """One pass is taken only past the arithmetic that it repeats."""
+    river, ours = as_river_would(lambda: scaled(**setting), rows)
+    assert ours == river
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.sampled_from(("NL", "DE")), st.booleans()), min_size=1, max_size=30))
+@settings(max_examples=30)
+def test_encoders_of_ours_are_called_in_the_same_order(rows):
+    """With a category among the features."""
+
+    def make():
+        target = Target(kind="binary", labels=("no", "yes"), positive="yes")
+        return build("logistic_regression", target, {"x": "numeric", "c": "categorical"}, 1, {}, "model")
+
+    river, ours = as_river_would(make, [({"x": x, "c": c}, y) for x, c, y in rows])
+    assert ours == river
