@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from streams.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from typing import Any
 
     from faust.types import TP
@@ -32,13 +32,15 @@ class _Owner(Protocol):
 class Holes:
     """Tells a chunk that is only out of date from input that is gone."""
 
-    def __init__(self, owned: _Owned) -> None:
-        self.owned = owned
-        self._since: float | None = None
+    def __init__(self, owned: _Owned, clock: Callable[[], float] = time.monotonic) -> None:
+        self.owned, self.clock = owned, clock
+        self._since: dict[tuple[str, int], float] = {}
+        """By partition: a chunk of another one that fits heals nothing."""
 
-    def none(self) -> None:
-        """A chunk fitted."""
-        self._since = None
+    def none(self, chunk: Chunk) -> None:
+        """This one fitted."""
+        if self._since:
+            self._since.pop((chunk.topic, chunk.partition), None)
 
     def found(self, owner: _Owner, chunk: Chunk, expected: int) -> None:
         """A chunk did not fit: older ones are dropped, for a later one the input is read again from `expected`.
@@ -48,12 +50,13 @@ class Holes:
         """
         if chunk.start < expected:
             return
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
+        place, now = (chunk.topic, chunk.partition), self.clock()
+        since = self._since.get(place)
+        if since is None:
+            self._since[place] = now
             self.owned.forget_buffered()
             owner.spawn(owner.seek_and_resume(self.owned.positions()), "seek-again")
-        elif now - self._since > HEAL_S:
+        elif now - since > HEAL_S:
             raise StateError(
                 f"{chunk.topic}/{chunk.partition} must go on at offset {expected}, got rows from {chunk.start}: "
                 "input is gone; `millrace rebuild --accept-gap` goes on without it"

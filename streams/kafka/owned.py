@@ -1,7 +1,7 @@
-"""The life of something a worker owns: restore, work in steps, save cuts between them, park.
+"""The life of something a worker or monitor owns: restore, work in steps, save cuts between them, park.
 
-A step changes the state and asks for records to be sent; only when all of them are handed to the producer may a cut be
-taken or the work be stopped. A cut inside would hold a state whose outputs a crash loses, and so would a cancellation.
+A step changes the state and asks for records to be sent (or told, by way of the outbox); only when all of them are
+handed over may a cut be taken or the work be stopped. A cut inside would hold a state whose outputs a crash loses.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from streams.kafka.sending import Outflow
 if TYPE_CHECKING:
     from faust.types import TP
 
-    from streams.kafka.durable import Durable
-    from streams.kafka.worker import Worker
+    from streams.kafka.member import Member
 
 C = TypeVar("C")
 """What a cut is."""
@@ -27,20 +26,19 @@ BUFFER_ROWS = 4_000
 
 
 class Owned(ABC, Generic[C]):
-    """A task or a shard on this worker, from assignment to revocation."""
+    """A stage of this process, from assignment to revocation."""
 
-    def __init__(self, worker: Worker, name: str) -> None:
-        self.worker, self.name = worker, name
+    def __init__(self, member: Member, name: str) -> None:
+        self.member, self.name = member, name
         self.wake = asyncio.Event()
         self.ready = False
         """State is loaded: chunks are taken, positions are known."""
         self.stopping = False
         self.pace = Pace()
-        self.holes = Holes(self)
         self.saving: asyncio.Task[None] | None = None
         self.runner: asyncio.Task[None] | None = None
-        self.durable: Durable
         self.outflow: Outflow
+        self.holes: Holes
         self._in_step = False
         self._cut_due = False
 
@@ -48,15 +46,15 @@ class Owned(ABC, Generic[C]):
         """Restore (unless the state was parked here and is still the newest), then work."""
         self.wake = asyncio.Event()
         self.ready = self.stopping = self._in_step = self._cut_due = False
-        self.outflow = Outflow(self.worker.producer)
-        self.runner = self.worker.spawn(self._run(parked=parked), self.name)
+        self.outflow, self.holes = Outflow(self.member.producer), Holes(self)
+        self.runner = self.member.spawn(self._run(parked=parked), self.name)
 
     async def _run(self, *, parked: bool) -> None:
         if not parked:
             await self.restore()
         await self.before_work()
         self.ready = True
-        await self.worker.seek_and_resume(self.positions())
+        await self.member.seek_and_resume(self.positions())
         while not self.stopping:
             await self.wake.wait()
             self.wake.clear()
@@ -79,7 +77,7 @@ class Owned(ABC, Generic[C]):
         if self._in_step:
             self._cut_due = True
         elif self.has_news():
-            self.saving = self.worker.spawn(self.checkpoint(self.cut()), f"{self.name}-checkpoint")
+            self.saving = self.member.spawn(self.checkpoint(self.cut()), f"{self.name}-checkpoint")
 
     async def park(self) -> bool:
         """Revoked: finish the step, make a last cut durable; True if the state may be used again."""

@@ -57,7 +57,7 @@ class OwnedShard(Owned[Cut]):
 
     def __init__(self, worker: Worker, shard: int) -> None:
         super().__init__(worker, shard_state_name(shard))
-        self.shard = shard
+        self.worker, self.shard = worker, shard
         self.tp = TP(worker.config.topic("examples"), shard)
         self.rows: deque[Row] = deque()
         self.full = False
@@ -113,7 +113,7 @@ class OwnedShard(Owned[Cut]):
         if chunk.start != self.read:
             self.holes.found(self.worker, chunk, self.read)
             return
-        self.holes.none()
+        self.holes.none(chunk)
         self.read = chunk.stop
         if chunk.rows:
             self.rows.extend(chunk.rows)

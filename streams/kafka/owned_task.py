@@ -45,7 +45,7 @@ class OwnedTask(Owned[Cut]):
 
     def __init__(self, worker: Worker, partition: int) -> None:
         super().__init__(worker, f"task-{partition}")
-        self.partition = partition
+        self.worker, self.partition = worker, partition
         config = worker.config
         self.tps = (TP(config.topic("features"), partition), TP(config.topic("labels"), partition))
         self.out_topic = config.topic("predictions")
@@ -151,7 +151,7 @@ class OwnedTask(Owned[Cut]):
         if not side.feed(chunk.start, chunk.stop, chunk.rows):
             self.holes.found(self.worker, chunk, side.read)
             return
-        self.holes.none()
+        self.holes.none(chunk)
         if chunk.rows:
             row = chunk.rows[0]
             self.worker.keys.look(chunk.topic, chunk.partition, row.offset, row.key)

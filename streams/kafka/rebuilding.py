@@ -155,7 +155,7 @@ def _first_shard(config: Config, store: Store, identity: Identity, step: Step) -
 
 def _first_monitor(config: Config, store: Store, identity: Identity, logs: Logs, step: Step) -> None:
     """A new history. What tasks say again of events and labels from before it is no news to it."""
-    from streams.kafka.monitor import NAME, SECTIONS  # noqa: PLC0415 - Faust takes a second to import
+    from streams.kafka.owned_watch import NAME, SECTIONS  # noqa: PLC0415 - Faust takes a second to import
     from streams.stages.watch import Watch  # noqa: PLC0415 - SciPy takes a second
     from streams.stages.watch_state import WatchState, pack_watch  # noqa: PLC0415
 
