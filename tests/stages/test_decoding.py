@@ -238,3 +238,30 @@ def test_foreign_records_are_read_by_their_mapping():
         assert SECRET not in refusal(mapped.event, b"k", bad.replace(b"%b", SECRET.encode()))
     assert SECRET not in refusal(mapped.label, b"k", b'{"order": 7, "result": "%b"}' % SECRET.encode())
     assert foreign_label(LabelMapping(label="y"))(b'{"id": "e", "y": 1}').label == 1
+
+
+FEATURE_VALUES = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(10**120), 10**120),
+    st.sampled_from((None, True, "1", [], 1e100, -1e100, 1.1e100, 10**100 + 1, -0.0)),
+)
+
+
+@given(st.dictionaries(st.sampled_from(("a", "b", "c", "")), FEATURE_VALUES, max_size=4), st.sampled_from((b"k", None)))
+@example({"a": 1, "b": 2.5}, b"k")
+@example({"a": 1e100, "b": -1e100}, b"k")
+@example({"a": 1.0, "b": 1.1e100}, b"k")
+@example({"a": 1.0, "c": 2.0}, b"k")
+def test_a_pipeline_of_numbers_alone_reads_events_as_every_other_does(features, key):
+    """The decoder that checks by itself says what the guard says: same values and types, same counts, same refusal."""
+    outcomes = []
+    for more in ({}, {"never": "categorical"}):  # a category and the guard is asked
+        reader = decoding(features={"a": "numeric", "b": "numeric"} | more)
+        try:
+            found = reader.event(key, event(features=features))
+        except MessageError as error:
+            outcomes.append(str(error))
+        else:
+            types = [type(value) for value in found.features.values()]
+            outcomes.append((repr(found.features), types, found.missing - len(more), found.unknown, found.id))
+    assert outcomes[0] == outcomes[1]
