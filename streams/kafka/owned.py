@@ -1,7 +1,8 @@
 """The life of something a worker or monitor owns: restore, work in steps, save cuts between them, park.
 
 A step changes the state and asks for records to be sent (or told, by way of the outbox); only when all of them are
-handed over may a cut be taken or the work be stopped. A cut inside would hold a state whose outputs a crash loses.
+handed over may a cut be taken or the work be stopped. A cut inside would hold a state whose outputs a crash loses. A
+step that failed or was cancelled half-way has left such a state behind: nothing is cut from it any more.
 """
 
 from __future__ import annotations
@@ -87,9 +88,9 @@ class Owned(ABC, Generic[C]):
             if not self.ready:
                 self.runner.cancel()
             await asyncio.wait([self.runner])
-        if not self.ready:
+        whole, self.ready = self.ready and not self._in_step, False
+        if not whole:
             return False
-        self.ready = False
         await self.outflow.drain()
         if self.saving is not None:
             await asyncio.wait([self.saving])
