@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from learners.target import Label, Target
 
@@ -18,6 +18,18 @@ class Output(NamedTuple):
     """A configured label or a finite number; None when the candidate has nothing to say."""
     probabilities: dict[str, float] | None
     """By `label_key`, each in [0, 1]; None for regression and for models that give none."""
+
+
+class Said(Protocol):
+    """An `Output`, or any record that holds one."""
+
+    @property
+    def prediction(self) -> Label | None:
+        """See `Output`."""
+
+    @property
+    def probabilities(self) -> Mapping[str, float] | None:
+        """See `Output`."""
 
 
 NOTHING = Output(None, None)

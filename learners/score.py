@@ -24,14 +24,14 @@ from learners.metrics import (
     roc_auc_of_bins,
     surprise,
 )
-from learners.output import NOTHING, Output
+from learners.output import NOTHING, Said
 from learners.target import Target
 
 BINS = 1000
 """Bins of the total ROC AUC over [0, 1], and one more for exactly 1. Pairs within a bin count half."""
 
 
-Example: TypeAlias = tuple[Any, Mapping[str, Output]]
+Example: TypeAlias = tuple[Any, Mapping[str, Said]]
 """The truth and what each candidate said."""
 
 
@@ -82,10 +82,11 @@ class BinaryScore:
         key, cells, say, total = self._key, self._cells, self.said.append, self._surprise
         negatives, positives = self._bins
         for truth, outputs in examples:
-            prediction, probabilities = outputs.get(name, NOTHING)
+            said = outputs.get(name, NOTHING)
+            probabilities = said.probabilities
             p = 2.0 if probabilities is None else probabilities.get(key, 2.0)
             if not 0.0 <= p <= 1.0:
-                self._update_label(truth, None if probabilities is not None else prediction)
+                self._update_label(truth, None if probabilities is not None else said.prediction)
                 continue
             say(p)
             if truth:
@@ -178,7 +179,8 @@ class MulticlassScore:
     def update(self, name: str, examples: Iterable[Example]) -> None:
         """Fold in examples in their order."""
         for truth, outputs in examples:
-            prediction, probabilities = outputs.get(name, NOTHING)
+            said = outputs.get(name, NOTHING)
+            prediction, probabilities = said.prediction, said.probabilities
             told = None if prediction is None else self._places.get(prediction)
             if told is None:
                 self.unscored += 1
@@ -256,7 +258,7 @@ class RegressionScore:
     def update(self, name: str, examples: Iterable[Example]) -> None:
         """Fold in examples in their order."""
         for truth, outputs in examples:
-            prediction = outputs.get(name, NOTHING)[0]
+            prediction = outputs.get(name, NOTHING).prediction
             if not isinstance(prediction, int | float):
                 self.unscored += 1
                 self.said.append(None)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from learners.output import Output
+from learners.output import Said
 from learners.score import SCORES, Example, Score
 from learners.target import Label, Target
 
@@ -22,6 +22,7 @@ PENDING_MAX = 128
 class PrequentialScores:
     """Scores of all candidates from their outputs as served and the labels that came later.
 
+    >>> from learners.output import Output
     >>> target = Target(kind="binary", labels=("no", "yes"), positive="yes")
     >>> scores = PrequentialScores(target, ["main"], window=2)
     >>> for label, p in (("no", 0.9), ("yes", 0.8), ("no", 0.2)):
@@ -41,7 +42,7 @@ class PrequentialScores:
         self._answers = {label: target.to_model(label) for label in target.labels}
         self._pending: list[Example] = []
 
-    def update(self, label: Label, outputs: Mapping[str, Output]) -> None:
+    def update(self, label: Label, outputs: Mapping[str, Said]) -> None:
         """Fold in one example: a parsed label (LabelError for another) and what each candidate said.
 
         A candidate that is not among `outputs` said nothing; outputs of others are ignored. The mapping is kept for

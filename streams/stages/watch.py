@@ -26,7 +26,6 @@ from drift.retrain import RetrainPolicy
 from drift.window import SlidingWindow, WindowConfig
 from learners.features import FeatureGuard
 from learners.loss import example_loss
-from learners.output import Output as Said
 from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.messages import Alert, Cut, Example, Prediction, RetrainRequest, WindowMetrics
@@ -224,10 +223,8 @@ class Watch:
         self.labels[example.id] = example.label
         if len(self.labels) > 4 * self.config.drift.window_rows:
             del self.labels[next(iter(self.labels))]
-        said = {name: Said(output.prediction, output.probabilities) for name, output in example.candidates.items()}
-        champion = said[example.model] = Said(example.prediction, example.probabilities)
-        self.scores.update(example.label, said)
-        loss = example_loss(self.target, example.label, champion)
+        self.scores.update(example.label, {**example.candidates, example.model: example})
+        loss = example_loss(self.target, example.label, example)
         if loss is not None:
             self.detecting.loss(loss, example.event_ms)
 
