@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench lock clean help
+.PHONY: demo test test-faults lint bench lock clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ demo: $(READY)  ## real data through a real Kafka: online learning, drift, alert
 
 test: $(READY)  ## the test suite, on a real Kafka; ARGS="-x tests/drift" for a part of it
 	$(BIN)/python -m pytest $(ARGS)
+
+test-faults: $(READY)  ## all fault tests: kills, zombies, outages, damage, ablations (half an hour); MILLRACE_SEED=N repeats one
+	$(BIN)/python -m pytest -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

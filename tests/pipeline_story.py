@@ -1,0 +1,212 @@
+"""One pipeline under faults: a seeded story of starts, kills and outages over a generator's traffic, then the audit.
+
+A failure prints the seed and what was done when; `MILLRACE_SEED` tells the same story again, as far as the machine's
+timing allows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pipeline_failpoints
+from pipeline_audit import broken_promises, collect, expected
+from pipeline_process import Pipeline, Process, until
+from pipeline_records import end_offsets, lag, read_checkpoint
+from pipeline_traffic import Traffic
+
+RUNS: list[dict] = []
+"""A line for every story that was audited, for the table at the end of the session."""
+READY = {"worker": "task_restored", "monitor": "monitor_restored"}
+CAUGHT_UP_S = 60
+
+
+def drawn_seed():
+    """The one asked for, else a new one."""
+    return int(os.environ.get("MILLRACE_SEED") or time.time_ns() % 2**32)
+
+
+class Story:
+    """A pipeline, its members by name (`worker`, `worker-b`, `monitor`, …) and the traffic; ends them all."""
+
+    def __init__(self, folder, broker, name, *, rate=300, seed=None, **tables):
+        self.pipeline = Pipeline(folder, broker, name, **tables)
+        self.seed = drawn_seed() if seed is None else seed
+        self.chance, self.rate, self.name = random.Random(self.seed), rate, name
+        self.members: dict[str, Process] = {}
+        self.frozen: set[str] = set()
+        self.zombies = False
+        """Whether anybody was ever frozen: what a zombie had in flight may be a second prediction."""
+        self.lines: list[str] = []
+        self.began = time.monotonic()
+        self.faults = 0
+        self.traffic = None
+
+    # -- what is done --------------------------------------------------------------------------------------------
+
+    def begin(self, *members):
+        """Topics, these members, and traffic once they work."""
+        self.pipeline.create_topics()
+        for name in members:
+            self.start(name)
+        for name in members:
+            self.ready(name)
+        return self.send()
+
+    def send(self):
+        """Traffic from now on."""
+        inputs = self.pipeline.topic("features"), self.pipeline.topic("labels")
+        self.traffic = Traffic(self.pipeline.bootstrap, *inputs, rate=self.rate, seed=self.seed)
+        return self
+
+    def start(self, name, fault=None, env=None):
+        """A member, perhaps with a fault of `pipeline_failpoints` inside."""
+        role = name.partition("-")[0]
+        self.note(f"start {name}" + (f", to be {fault.words}" if fault else ""))
+        if fault is None:
+            process = self.pipeline.start(role, env=env)
+        else:
+            pipeline = self.pipeline
+            command = [sys.executable, pipeline_failpoints.__file__, json.dumps(fault._asdict()), role]
+            command += ["--config", str(pipeline.config), "--log-json"]
+            log = pipeline.folder / f"{role}-{len(pipeline.processes)}.log"
+            process = Process(command, log, pipeline.folder, env)
+            pipeline.processes.append(process)
+        self.members[name] = process
+        return process
+
+    def ready(self, name, count=1):
+        """Wait until it has restored what it owns."""
+        return self.members[name].wait_for(READY[name.partition("-")[0]], count=count)
+
+    def kill(self, name):
+        """SIGKILL."""
+        self.note(f"kill {name}", fault=True)
+        self.frozen.discard(name)
+        self.members.pop(name).kill()
+
+    def stop(self, name, timeout_s=10.0):
+        """SIGTERM; it must end well."""
+        self.note(f"stop {name}")
+        code = self.members.pop(name).stop(timeout_s)
+        assert code == 0, f"{name} ended with {code}"
+
+    def freeze(self, name):
+        """SIGSTOP: to the others it is dead."""
+        self.note(f"freeze {name}", fault=True)
+        self.frozen.add(name)
+        self.zombies = True
+        self.members[name].popen.send_signal(signal.SIGSTOP)
+
+    def wake(self, name):
+        """SIGCONT: it goes on where it was, not knowing."""
+        self.note(f"wake {name}")
+        self.frozen.discard(name)
+        self.members[name].popen.send_signal(signal.SIGCONT)
+
+    def dies(self, name, timeout_s=40.0):
+        """Wait until the fault inside has killed it."""
+        code = self.members.pop(name).wait(timeout_s)
+        assert code == -signal.SIGKILL, f"{name} ended with {code}:\n{self.pipeline.logs()[-3000:]}"
+        self.note(f"{name} died", fault=True)
+
+    def say(self, word):
+        """To the traffic: `shift` or `turn`."""
+        self.note(f"traffic: {word}")
+        self.traffic.say(word)
+
+    def wait(self, seconds_from, seconds_to):
+        """A random while."""
+        time.sleep(self.chance.uniform(seconds_from, seconds_to))
+
+    def until(self, true, timeout_s, what):
+        """Wait until `true()`."""
+        self.note(f"until {what}")
+        return until(true, timeout_s, lambda: f"{what}\n{self.pipeline.logs()[-3000:]}")
+
+    def note(self, line, *, fault=False):
+        """Into the schedule."""
+        self.faults += fault
+        self.lines.append(f"{time.monotonic() - self.began:7.2f} s  {line}")
+
+    # -- what is known -------------------------------------------------------------------------------------------
+
+    def end(self, role):
+        """Records of a topic."""
+        return sum(end_offsets(self.pipeline.bootstrap, [self.pipeline.topic(role)]).values())
+
+    def grows(self, role, by=50, timeout_s=40):
+        """Wait until a topic has so many records more."""
+        goal = self.end(role) + by
+        self.until(lambda: self.end(role) >= goal, timeout_s, f"{role} has {by} records more")
+
+    def lag(self):
+        """As `pipeline_records.lag`; predictions are the monitor's, where one ever ran."""
+        watched = read_checkpoint(self.pipeline.state, "monitor") is not None
+        return {place: rows for place, rows in lag(self.pipeline).items() if watched or ".predictions/" not in place}
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def audit(self, times=None, dead=()):
+        """The traffic ends, all is worked off, all members stop well; no promise may be broken. The evidence."""
+        events = self.traffic.finish(60) if self.traffic else 0
+        self.note(f"{events} events sent")
+        for name in list(self.frozen):
+            self.wake(name)
+        # Twice: what the first look saw the end of may have moved another end since.
+        self.until(lambda: not self.lag() and not self.lag(), CAUGHT_UP_S, "all is worked off")
+        for name in list(self.members):
+            self.stop(name)
+        evidence = collect(self.pipeline, times, dead)
+        broken = [line for line in broken_promises(evidence) if not (self.zombies and "predicted anew" in line)]
+        self._record(evidence, events)
+        assert not broken, broken
+        return evidence
+
+    def _record(self, run, events):
+        told = [record.json for record in run.examples]
+        sources = {tuple(example["label_source"]) for example in told if example.get("kind") != "correction"}
+        due = sum(
+            len(
+                expected(
+                    *([r for r in side if r.partition == p] for side in (run.features, run.labels)), run.times
+                ).joined
+            )
+            for p in run.tasks
+        )
+        ledger = run.shards[0].state["ledger"]
+        RUNS.append(
+            {
+                "story": self.name.rpartition("-")[0],
+                "seed": self.seed,
+                "faults": self.faults,
+                "events": events,
+                "labels due": due,
+                "learnt": ledger["learnt"],
+                "lost": max(0, due - ledger["learnt"]),
+                "doubly": max(0, ledger["learnt"] - len(sources)),
+                "dropped": ledger.get("duplicate", 0),
+                "alerts": len({record.json["id"] for record in run.alerts}),
+                "seconds": round(time.monotonic() - self.began),
+            }
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.traffic is not None:
+            self.traffic.__exit__(kind, error, trace)
+        self.pipeline.__exit__(kind, error, trace)
+        if kind is not None:
+            print(f"\nMILLRACE_SEED={self.seed} tells this story again:", *self.lines, sep="\n")  # noqa: T201 - shown by pytest
+
+
+def newest_checkpoint(pipeline, name) -> Path:
+    """Its file."""
+    return max((pipeline.state / "checkpoints" / name).glob("*.ckpt"))
