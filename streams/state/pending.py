@@ -18,6 +18,7 @@ from streams.state.intervals import Intervals
 from streams.state.offsets import OffsetSet
 from streams.state.pending_file import PendingFile
 
+_FOLD_ROWS = 65_536  # sources noted before they are folded into the set: 10 ms for the rare one that has no cut
 _CHUNK_ROWS = 512  # moved to the file at a time: 2 to 4 ms, under the 10 ms a stage may hold the loop
 
 
@@ -33,20 +34,19 @@ class Pending(msgspec.Struct, gc=False):
     source: int
     """Offset of the event in its features partition."""
     where: int | None
-    """Offset in the predictions partition; None until the broker acknowledges it."""
+    """Offset in the predictions partition, for a row that was read there; None for one made here."""
 
 
 class PendingStore:
     """A mapping from id to `Pending`, with the oldest beyond `memory_rows` kept in a file in `folder`.
 
-    Both ids and sources are unique among the rows of a store; `put` must not be called with an id that is in it. With
+    Both ids and sources are unique among the rows of a store: `put` must not be called with one that is in it. With
     `folder` None everything stays in memory. The file has no name once it is open: it goes with its process.
 
     >>> store = PendingStore(memory_rows=1000, folder=None)
-    >>> store.put("a", Pending(None, b"{}", 1_000, 17, None))
-    >>> store.set_where(17, 500)
-    >>> "a" in store, list(store.sources()), store.oldest_where()
-    (True, [(17, 18)], 500)
+    >>> store.put("a", Pending(None, b"{}", 1_000, 17, 500))
+    >>> "a" in store, list(store.sources()), store.oldest_source(), store.oldest_where()
+    (True, [(17, 18)], 17, 500)
     >>> [identity for identity, _ in store.expire_before(1_001)], len(store)
     (['a'], 0)
     """
@@ -59,9 +59,10 @@ class PendingStore:
         self._rows: OrderedDict[str, Pending] = OrderedDict()
         # A plain dict would hold holes at its front, and finding the oldest row would walk over them.
         self._file = PendingFile(Path(folder)) if folder is not None else None
-        self._sources = OffsetSet()
+        self._folded = OffsetSet()
+        self._came: list[int] = []  # sources put since the set was asked for last
+        self._went: list[int] = []
         self._wheres = OffsetSet()
-        self._unacknowledged: dict[int, Pending | None] = {}  # source → its row, None for one in the file
         self._newest_ms = 0
         self._behind: list[tuple[int, int, str]] = []
         """Rows put after one with a later event: (event_ms, source, id), a heap; entries of popped rows linger."""
@@ -70,17 +71,16 @@ class PendingStore:
         """Add a row.
 
         Raises:
-            ValueError: another pending row has this source, or (while both are in memory) this id.
+            ValueError: another pending row has this id, while both are in memory; another one's source is noticed by
+                whatever asks for sources next.
         """
         rows, source = self._rows, pending.source
-        if identity in rows or not self._sources.add(source):
-            raise ValueError(f"a pending id and its source must be new, got source {source} again")
+        if identity in rows:
+            raise ValueError(f"a pending id must be new, got that of source {source} again")
         rows[identity] = pending
-        where = pending.where
-        if where is None:
-            self._unacknowledged[source] = pending
-        else:
-            self._wheres.add(where)
+        self._came.append(source)
+        if pending.where is not None:
+            self._wheres.add(pending.where)
         event_ms = pending.event_ms
         if event_ms >= self._newest_ms:
             self._newest_ms = event_ms
@@ -88,6 +88,8 @@ class PendingStore:
             heapq.heappush(self._behind, (event_ms, source, identity))
             if len(self._behind) > 2 * len(rows) + _CHUNK_ROWS:
                 self._behind = sorted(entry for entry in self._behind if _has(rows, entry))
+        if len(self._came) >= _FOLD_ROWS:
+            self._sources()
         if self._limit is not None and len(rows) > self._limit:
             self._spill()
 
@@ -121,17 +123,6 @@ class PendingStore:
     def __len__(self) -> int:
         return len(self._rows) + (len(self._file) if self._file else 0)
 
-    def set_where(self, source: int, where: int) -> None:
-        """The broker has the prediction of `source` at offset `where`; nothing if it is no longer pending."""
-        row = self._unacknowledged.pop(source, source)
-        if row is source:
-            return
-        self._wheres.add(where)
-        if isinstance(row, Pending):
-            row.where = where
-        elif self._file:
-            self._file.set_where(source, where)
-
     def expire_before(self, event_ms: int) -> list[tuple[str, Pending]]:
         """Take out every row whose event is earlier than `event_ms`, oldest first, at equal times by source."""
         due: list[tuple[str, Pending]] = []
@@ -157,20 +148,19 @@ class PendingStore:
 
     def sources(self) -> Intervals:
         """Source offsets of all rows, a copy. 1 ms for 10^6 rows without holes, 20 ms when every second one is gone."""
-        return self._sources.intervals()
+        return self._sources().intervals()
 
     def sources_packed(self) -> bytes:
         """The same for `OffsetSet.unpack`: under 1 ms for 10^6 rows whatever the holes."""
-        return self._sources.pack()
+        return self._sources().pack()
+
+    def oldest_source(self) -> int | None:
+        """The smallest source of all rows, None if there is none."""
+        return self._sources().min()
 
     def oldest_where(self) -> int | None:
-        """The smallest acknowledged offset in the predictions partition, None if no row has one."""
+        """The smallest `where` of the rows that have one, None if none has."""
         return self._wheres.min()
-
-    @property
-    def unacknowledged(self) -> int:
-        """Rows whose place in the predictions partition is not known yet."""
-        return len(self._unacknowledged)
 
     @property
     def rows_on_disk(self) -> int:
@@ -183,11 +173,18 @@ class PendingStore:
             self._file.close()
         self._rows.clear()
 
+    def _sources(self) -> OffsetSet:
+        if self._came:
+            self._folded.add_all(self._came)
+            self._came = []
+        if self._went:
+            self._folded.discard_all(self._went)
+            self._went = []
+        return self._folded
+
     def _forget(self, row: Pending) -> None:
-        self._sources.discard(row.source)
-        if row.where is None:
-            self._unacknowledged.pop(row.source, None)
-        else:
+        self._went.append(row.source)
+        if row.where is not None:
             self._wheres.discard(row.where)
 
     def _spill(self) -> None:
@@ -196,10 +193,8 @@ class PendingStore:
             return
         oldest = list(islice(self._rows.items(), self._chunk))
         self._file.add([(i, r.key, r.value, r.event_ms, r.source, r.where) for i, r in oldest])
-        for identity, row in oldest:
+        for identity, _ in oldest:
             del self._rows[identity]
-            if row.where is None:
-                self._unacknowledged[row.source] = None
 
 
 def _by_age(entry: tuple[str, Pending]) -> tuple[int, int]:

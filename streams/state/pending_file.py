@@ -71,10 +71,6 @@ class PendingFile:
         if not self._count:
             self.oldest_ms = _NEVER
 
-    def set_where(self, source: int, where: int) -> None:
-        """Note where in the predictions partition the row of this source is."""
-        self._open().execute("UPDATE rows SET place = ? WHERE source = ?", (where, source))
-
     def take_before(self, event_ms: int) -> list[tuple[Any, ...]]:
         """Take out all rows of earlier events: (id, key, value, event_ms, source, where)."""
         base = self._open()

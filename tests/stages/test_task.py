@@ -304,3 +304,24 @@ def test_no_example_comes_from_below_a_mark_said_before_it(traffic, limit):
     for example in Partition(*logs_of(traffic)).run(limit).said():
         assert example["label_source"][1] >= mark
         mark = max(mark, example["closed"])
+
+
+def tail_of(partition):
+    return partition.task.dump(len(partition.predictions))["tail"]
+
+
+def test_a_restart_reads_predictions_from_the_batch_of_the_oldest_pending_one():
+    """No further back: predictions that met their label are not read again."""
+    events = [event(AT + n, f"e{n}") for n in range(8)]
+    labels = [label(AT + 20, f"e{n}") for n in (0, 1, 2, 5)]
+    partition = Partition(events, labels).run(2)  # batches of two
+    assert tail_of(partition) == 2  # e3 is the oldest, e2 before it in its batch
+    partition.restart()
+    assert (partition.task.tail, tail_of(partition), partition.ledger()["pending"]) == (2, 3, 4)
+
+
+def test_with_nothing_pending_a_restart_reads_no_prediction():
+    """However long the log is."""
+    partition = Partition([event(AT), event(AT, "f")], [label(AT + 1), label(AT + 1, "f")]).run()
+    assert tail_of(partition) == 2
+    assert tail_of(partition.restart()) == 2

@@ -117,6 +117,34 @@ def test_offsets_leave_in_any_order(steps):
     assert all((n in offsets) == (n in model) for n in range(1_100))
 
 
+OFFSETS = st.sets(st.one_of(st.integers(0, 60), st.integers(1_000, 1_060), st.integers(50_000, 50_010)), max_size=60)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(OFFSETS, OFFSETS), max_size=6), st.randoms(use_true_random=False))
+def test_many_offsets_at_once_are_as_one_after_the_other(rounds, shuffler):
+    """In any order, over several blocks; those that are not there are not taken out of anything else."""
+    offsets, model = OffsetSet(), set()
+    for come, go in rounds:
+        new, gone = list(come - model), list(go)
+        shuffler.shuffle(new)
+        shuffler.shuffle(gone)
+        offsets.add_all(new)
+        offsets.discard_all(gone)
+        model = (model | come) - go
+        assert list(offsets.intervals()) == ranges(model)
+        assert (offsets.min(), len(offsets)) == (min(model, default=None), len(model))
+
+
+@pytest.mark.parametrize("again", [[5], [6, 6], [2_000, 5, 3]])
+def test_an_offset_put_in_twice_is_noticed(again):
+    """Among those there, and among those that come."""
+    offsets = OffsetSet()
+    offsets.add_all([5, 1_500])
+    with pytest.raises(ValueError, match="offsets must be new"):
+        offsets.add_all(again)
+
+
 def test_a_range_does_not_reach_over_an_empty_block():
     """The last offset of one block and the first of the next but one are no neighbours; adjacent blocks join."""
     offsets = OffsetSet()

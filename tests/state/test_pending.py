@@ -11,7 +11,7 @@ from streams.state.offsets import OffsetSet
 from streams.state.pending import Pending, PendingStore
 
 STEP = st.tuples(
-    st.sampled_from(["put"] * 6 + ["pop", "pop", "ack", "ack", "expire"]),
+    st.sampled_from(["put"] * 6 + ["pop", "pop", "ask", "expire"]),
     st.integers(0, 25),
     st.integers(-60, 30),
     st.booleans(),
@@ -27,7 +27,7 @@ def due(model: dict[str, Pending], bound: int) -> list[tuple[str, Pending]]:
 @settings(deadline=None, max_examples=400)
 @given(steps=st.lists(STEP, min_size=5, max_size=100), memory_rows=st.integers(1, 6), on_disk=st.booleans())
 def test_is_a_dictionary_that_may_live_on_disk(tmp_path_factory, steps, memory_rows, on_disk):
-    """Any puts (in time order or not), pops, late acknowledgements and expiries give what a dictionary gives."""
+    """Any puts (in time order or not), pops and expiries give what a dictionary gives, however often it is asked."""
     folder = str(tmp_path_factory.mktemp("pending")) if on_disk else None
     store, model = PendingStore(memory_rows, folder), {}
     now, source = 1_000, 0
@@ -46,12 +46,8 @@ def test_is_a_dictionary_that_may_live_on_disk(tmp_path_factory, steps, memory_r
             else:
                 with pytest.raises(KeyError):
                     store.pop(identity)
-        elif step == "ack":
-            known = model.get(identity)
-            target = known.source if known else 10**6 + number
-            store.set_where(target, 10_000 + target)
-            if known and known.where is None:
-                known.where = 10_000 + target
+        elif step == "ask":
+            assert store.oldest_source() == min((row.source for row in model.values()), default=None)
         elif step == "expire":
             gone = due(model, now + amount)
             assert store.expire_before(now + amount) == gone
@@ -60,7 +56,6 @@ def test_is_a_dictionary_that_may_live_on_disk(tmp_path_factory, steps, memory_r
         assert (identity in store) == (identity in model)
         assert len(store) == len(model)
         assert store.oldest_where() == min((r.where for r in model.values() if r.where is not None), default=None)
-        assert store.unacknowledged == sum(r.where is None for r in model.values())
     sources = {row.source for row in model.values()}
     assert {n for start, stop in store.sources() for n in range(start, stop)} == sources
     packed = OffsetSet.unpack(store.sources_packed())
@@ -109,8 +104,18 @@ def test_a_source_or_an_id_comes_once():
     store.put("a", Pending(None, b"", 1, 1, None))
     with pytest.raises(ValueError, match="must be new"):
         store.put("a", Pending(None, b"", 1, 2, None))
+    store.put("b", Pending(None, b"", 1, 1, None))
     with pytest.raises(ValueError, match="must be new"):
-        store.put("b", Pending(None, b"", 1, 1, None))
+        store.sources()
+
+
+def test_sources_are_folded_before_they_fill_the_memory():
+    """Also where nobody asks for them."""
+    store = PendingStore(10**6, None)
+    for n in range(70_000):
+        store.put(str(n), Pending(None, b"", n, n, None))
+    assert len(store._came) < 10_000
+    assert list(store.sources()) == [(0, 70_000)]
 
 
 def test_an_id_that_is_on_disk_already_is_noticed_there(tmp_path):
@@ -159,26 +164,15 @@ def test_an_id_that_came_back_is_not_expired_for_its_first_life():
     assert "again" in store
 
 
-def test_a_row_on_disk_is_acknowledged_and_popped_there(tmp_path):
-    """A row may move before the broker answers."""
+def test_a_row_on_disk_keeps_its_place_in_the_log(tmp_path):
+    """A restart reads from the oldest place, and the row may be popped there."""
     store = PendingStore(2, str(tmp_path))
     for n in range(4):
-        store.put(str(n), Pending(None, b"", n, n, None))
-    store.set_where(0, 70)
+        store.put(str(n), Pending(None, b"", n, n, 70 + n))
     assert (store.rows_on_disk, store.oldest_where(), store.get("0").where) == (2, 70, 70)
     assert store.pop("0").where == 70
-    assert (store.oldest_where(), store.unacknowledged, len(store), "0" in store) == (None, 3, 3, False)
+    assert (store.oldest_where(), store.oldest_source(), len(store), "0" in store) == (71, 1, 3, False)
     store.close()
-
-
-def test_a_row_that_is_gone_is_not_acknowledged():
-    """The label may come before the broker's answer: nothing of the row remains then."""
-    store = PendingStore(10, None)
-    store.put("a", Pending(None, b"", 1, 1, None))
-    store.pop("a")
-    store.set_where(1, 77)
-    assert store.oldest_where() is None
-    assert store.unacknowledged == 0
 
 
 def test_refuses_no_memory_at_all():
