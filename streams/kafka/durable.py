@@ -20,6 +20,7 @@ import structlog
 
 from streams.config import Config, pinned
 from streams.errors import StateError
+from streams.kafka.keeping import kept
 from streams.kafka.sending import settled
 from streams.state.claims import next_generation
 from streams.state.done import Bucket
@@ -169,9 +170,7 @@ class Durable:
             )
             self.sequence += 1
             header = make_header(self.name, self.identity, self.settings, offsets, [bucket.path for bucket in buckets])
-            self.key_last = await asyncio.to_thread(
-                self.store.write, self.name, self.generation, self.sequence, header, payload
-            )
+            self.key_last = await kept(self.store.write, self.name, self.generation, self.sequence, header, payload)
             self.saved_at = time.monotonic()
             self.bytes_last = len(payload)
             return self.key_last

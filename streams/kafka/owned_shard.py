@@ -18,6 +18,7 @@ from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.errors import StateError
 from streams.kafka.durable import Durable, pinned_by
+from streams.kafka.keeping import kept
 from streams.kafka.owned import BUFFER_ROWS, Owned
 from streams.kafka.reading import bounds, read_to_end, reader, require_held
 from streams.messages import ModelVersion, encode
@@ -189,7 +190,7 @@ class OwnedShard(Owned[Cut]):
             return
         self.published_at, self.unpublished = time.monotonic(), False
         config = self.worker.config
-        stored = await asyncio.to_thread(self.worker.store.put_object, "snapshots", self.name, cut.state["candidates"])
+        stored = await kept(self.worker.store.put_object, "snapshots", self.name, cut.state["candidates"])
         record = ModelVersion(
             model=self.learner.champion,
             shard=self.shard,
@@ -205,7 +206,7 @@ class OwnedShard(Owned[Cut]):
         await self.outflow.drain()
         self.published.append(stored)
         if len(self.published) > SNAPSHOTS_KEPT:
-            await asyncio.to_thread(self._prune_snapshots)
+            await kept(self._prune_snapshots)
 
     def _prune_snapshots(self) -> None:
         """Forget what nobody follows any more: only what this owner published, others' are theirs to judge."""

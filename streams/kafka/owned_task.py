@@ -13,6 +13,7 @@ from faust.types import TP
 
 from streams.errors import StateError
 from streams.kafka.durable import Durable, pinned_by
+from streams.kafka.keeping import kept
 from streams.kafka.owned import BUFFER_ROWS, Owned
 from streams.kafka.reading import bounds, read_to_end, reader, require_held
 from streams.stages.merge import Input
@@ -207,9 +208,9 @@ class OwnedTask(Owned[Cut]):
         """See `Owned`; done ids first, in buckets that the checkpoint names."""
         done = self.task.done
         if cut.bucket is not None:
-            done.stored(*await asyncio.to_thread(self.worker.store.put_object, "done", self.name, cut.bucket))
+            done.stored(*await kept(self.worker.store.put_object, "done", self.name, cut.bucket))
         await self.durable.save(cut.state, cut.offsets, cut.after, done.buckets())
-        await asyncio.to_thread(self.worker.store.prune_unreferenced, "done", self.name, self.durable.generation)
+        await kept(self.worker.store.prune_unreferenced, "done", self.name, self.durable.generation)
 
     async def checkpoint(self, cut: Cut) -> None:
         """Save, then show how far it is."""

@@ -16,6 +16,7 @@ import structlog
 from streams.errors import StateError
 from streams.kafka.durable import check_config, check_identity, check_versions, make_header, pinned_by
 from streams.kafka.inputs import Inputs
+from streams.kafka.keeping import kept
 from streams.kafka.owned import Owned
 from streams.kafka.reading import bounds, reader, require_held
 from streams.messages import encode
@@ -136,7 +137,7 @@ class OwnedWatch(Owned[Cut]):
     async def _take(self, seen: Seen) -> None:
         config = self.monitor.config
         for reference in seen.references:
-            await asyncio.to_thread(self.monitor.store.put_object, "references", NAME, reference.to_bytes())
+            await kept(self.monitor.store.put_object, "references", NAME, reference.to_bytes())
             log.info("reference_taken", rows=reference.rows, digest=reference.digest[:12])
         for metrics in seen.metrics:
             self.outbox.add(config.topic("metrics"), metrics.id.encode(), metrics.id, encode(metrics))
@@ -190,7 +191,7 @@ class OwnedWatch(Owned[Cut]):
         """See `Owned`; what it holds may then be told."""
         monitor = self.monitor
         header = make_header(NAME, monitor.identity, self.settings, cut.offsets)
-        await asyncio.to_thread(monitor.store.write, NAME, self.claim.generation, cut.sequence, header, cut.payload)
+        await kept(monitor.store.write, NAME, self.claim.generation, cut.sequence, header, cut.payload)
         self.outbox.mark_durable(cut.sequence)
         await self._publish()
         await monitor.show_progress(cut.offsets)
@@ -205,7 +206,7 @@ class OwnedWatch(Owned[Cut]):
         records = self.outbox.unpublished()
         if not records:
             return
-        if not await asyncio.to_thread(still_owner, self.monitor.store, self.claim):
+        if not await kept(still_owner, self.monitor.store, self.claim):
             raise StateError("the monitor's history was adopted by another process: this one stops")
         for record in records:
             await self.outflow.send_one(record.topic, record.key, record.payload, partition=0)

@@ -28,14 +28,19 @@ class Folder:
     def create(self, path: str, data: bytes) -> None:
         """Write a file that is durable and whole when this returns: draft, fsync, rename, fsync of the folder.
 
+        One with the same bytes is our own attempt that failed at its last step: the folder is synced again.
+
         Raises:
-            FileExistsError: there is one. (A file's name belongs to one writer, by its claim: nobody can come between
-                the look and the rename.)
+            FileExistsError: there is another one. (A file's name belongs to one writer, by its claim: nobody can come
+                between the look and the rename.)
         """
         final = self.root / path
         self._make(final.parent)
         if final.exists():
-            raise FileExistsError(path)
+            if final.read_bytes() != data:
+                raise FileExistsError(path)
+            _sync(final.parent)
+            return
         draft = final.with_name(f"{final.name}.{secrets.token_hex(4)}{_DRAFT}")
         self._at_step("before_tmp")
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -15,6 +15,10 @@ from streams.state.bucket import ObjectBucket
 from streams.state.folder import Folder, Step
 
 
+class StoreAwayError(StateError):
+    """The medium did not do it: a full disk, a bucket that does not answer. Another try may succeed."""
+
+
 class Place(Protocol):
     """Files by paths with `/`, below one root."""
 
@@ -56,10 +60,10 @@ def open_place(url: str, at_step: Step | None) -> Place:
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Whatever the medium raises becomes `could not <what>`; our own errors pass."""
+    """Whatever the medium raises becomes a `StoreAwayError`, `could not <what>`; our own errors pass."""
     try:
         yield
     except MillraceError:
         raise
     except Exception as error:  # each fsspec file system has exceptions of its own
-        raise StateError(f"could not {what}: {type(error).__name__}: {error}") from error
+        raise StoreAwayError(f"could not {what}: {type(error).__name__}: {error}") from error

@@ -112,6 +112,24 @@ def test_a_full_disk_leaves_no_draft(tmp_path):
     assert drafts(tmp_path) == []
 
 
+def test_a_write_whose_last_step_failed_can_be_repeated(tmp_path):
+    """The folder could not be synced: the file has its name already, and the same write again is done."""
+    ill = True
+
+    def fail(step: str) -> None:
+        if ill and step == "after_rename":
+            raise OSError(5, "Input/output error")
+
+    store = Store(str(tmp_path), KEYS, at_step=fail)
+    with pytest.raises(StateError, match="could not write"):
+        write(store, 1, 1, b"x")
+    ill = False
+    write(store, 1, 1, b"x")
+    assert store.newest("task-0").payload == b"x"
+    with pytest.raises(StateError, match="must be new"):
+        write(store, 1, 1, b"y")
+
+
 def test_a_successor_cleans_up_and_a_zombie_does_not(tmp_path):
     """The draft of a living successor is never taken from under it."""
     store = Store(str(tmp_path), KEYS)
