@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.config import Config
+from streams.errors import StateError
+from streams.kafka.reading import require_held
 from streams.rebuild import PARTS, Gap, Known, Logs, plan
+
+CONFIG = Config.model_validate(
+    {
+        "name": "shop",
+        "topics": {"partitions": 2},
+        "target": {"task": "binary", "labels": ["no", "yes"], "positive": "yes"},
+        "features": {"amount": "numeric"},
+        "models": {"candidates": {"champion": {"model": "logistic_regression"}}},
+    }
+)
 
 
 @pytest.fixture
 def config():
     """Two partitions, one shard."""
-    return Config.model_validate(
-        {
-            "name": "shop",
-            "topics": {"partitions": 2},
-            "target": {"task": "binary", "labels": ["no", "yes"], "positive": "yes"},
-            "features": {"amount": "numeric"},
-            "models": {"candidates": {"champion": {"model": "logistic_regression"}}},
-        }
-    )
+    return CONFIG
 
 
 ROLES = {"features": 2, "labels": 2, "predictions": 2, "examples": 1}
@@ -133,3 +141,60 @@ def test_settings_for_a_pipelines_life_are_not_changed_by_folding(config):
 
     assert not plan(config, logs(), harmless, PARTS, accept_gap=False).refusals
     assert "topics.partitions (3 → 2)" in plan(config, logs(), for_life, PARTS, accept_gap=False).refusals[0]
+
+
+class Broker:
+    """Of a consumer, what tells where a log begins and ends."""
+
+    def __init__(self, begin, end):
+        self.begin, self.end = begin, end
+
+    async def beginning_offsets(self, places):
+        return dict.fromkeys(places, self.begin)
+
+    async def end_offsets(self, places):
+        return dict.fromkeys(places, self.end)
+
+
+def refusal(begin, position):
+    """What a start says whose state goes on at `position` of a log that holds [begin, 100)."""
+    try:
+        asyncio.run(require_held(Broker(begin, 100), "shop.any", 0, position))
+    except StateError as error:
+        return str(error)
+    return ""
+
+
+def readers(role, position):
+    """Every state that reads on at `position` of the first partition of this role's topic, and at 50 of others."""
+    at = {f"shop.{each}/{p}": 50 for each, count in ROLES.items() for p in range(count)} | {f"shop.{role}/0": position}
+    tail = position if role == "predictions" else 50
+    inputs = {"task-0": ("features", "labels"), "shard-0": ("examples",), "monitor": ("predictions", "examples")}
+    known = {
+        name: Known(
+            name=name,
+            offsets={
+                place: offset for place, offset in at.items() if place.split("/")[0].removeprefix("shop.") in roles
+            },
+            state={"tail": tail},
+        )
+        for name, roles in inputs.items()
+    }
+    reads = [name for name, roles in inputs.items() if role in roles]
+    return known, [*reads, "task-0"] if role == "predictions" else reads
+
+
+@pytest.mark.parametrize("role", ROLES)
+@given(begin=st.integers(0, 100), position=st.integers(0, 100))
+def test_a_start_names_accept_gap_exactly_when_that_finds_something_to_accept(role, begin, position):
+    """And what it then writes is what the next start can go on from."""
+    known, reads = readers(role, position)
+    decided = plan(CONFIG, logs({f"{role}/0": begin}), known, [], accept_gap=True)
+    moved = {step.name: step for step in decided.steps}
+
+    assert ("--accept-gap" in refusal(begin, position)) == bool(moved)
+    assert sorted(moved) == (sorted(reads) if moved else [])
+    for step in moved.values():
+        place = f"shop.{role}/0"
+        goes_on_at = step.tail if (step.name, role) == ("task-0", "predictions") else step.offsets[place]
+        assert refusal(begin, goes_on_at) == ""

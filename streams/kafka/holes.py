@@ -1,11 +1,15 @@
-"""Chunks that do not begin where the last one ended."""
+"""Chunks that do not begin where the last one ended: rows that were fetched and never came here.
+
+A log that has lost rows looks otherwise: its chunks go on one behind the other, or its fetch ends with an error. So a
+hole says nothing of the log. What a log no longer holds is found at the start: see `reading.require_held`.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from streams.errors import StateError
+from streams.errors import BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from streams.kafka.seam import Chunk
 
 HEAL_S = 10.0
-"""Chunks fetched before a seek may still come for a moment; a hole that stays longer is lost input."""
+"""Chunks fetched before a seek may still come for a moment; a hole that stays longer will not heal."""
 
 
 class _Owned(Protocol):
@@ -30,7 +34,7 @@ class _Owner(Protocol):
 
 
 class Holes:
-    """Tells a chunk that is only out of date from input that is gone."""
+    """Tells a chunk that is only out of date from one whose predecessor is missing."""
 
     def __init__(self, owned: _Owned, clock: Callable[[], float] = time.monotonic) -> None:
         self.owned, self.clock = owned, clock
@@ -46,7 +50,7 @@ class Holes:
         """A chunk did not fit: older ones are dropped, for a later one the input is read again from `expected`.
 
         Raises:
-            StateError: it has not healed for `HEAL_S`.
+            BrokerError: it has not healed for `HEAL_S`.
         """
         if chunk.start < expected:
             return
@@ -57,7 +61,8 @@ class Holes:
             self.owned.forget_buffered()
             owner.spawn(owner.seek_and_resume(self.owned.positions()), "seek-again")
         elif now - since > HEAL_S:
-            raise StateError(
-                f"{chunk.topic}/{chunk.partition} must go on at offset {expected}, got rows from {chunk.start}: "
-                "input is gone; `millrace rebuild --accept-gap` goes on without it"
+            raise BrokerError(
+                f"could not read {chunk.topic}/{chunk.partition} on at offset {expected}: only rows from {chunk.start} "
+                f"came for {HEAL_S:g} s. The next start goes on from the last checkpoint, and tells what to do if the "
+                "log no longer holds what comes then"
             )
