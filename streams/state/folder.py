@@ -36,11 +36,15 @@ class Folder:
         """
         final = self.root / path
         self._make(final.parent)
-        if final.exists():
-            if final.read_bytes() != data:
-                raise FileExistsError(path)
-            _sync(final.parent)
-            return
+        if not final.exists():
+            self._write(final, data)
+        elif final.read_bytes() != data:
+            raise FileExistsError(path)
+        self._at_step("after_rename")
+        _sync(final.parent)
+        self._at_step("after_folder_fsync")
+
+    def _write(self, final: Path, data: bytes) -> None:
         draft = final.with_name(f"{final.name}.{secrets.token_hex(4)}{_DRAFT}")
         self._at_step("before_tmp")
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -55,9 +59,6 @@ class Folder:
         except OSError:  # a full disk must not be filled with drafts
             draft.unlink(missing_ok=True)
             raise
-        self._at_step("after_rename")
-        _sync(final.parent)
-        self._at_step("after_folder_fsync")
 
     def mark(self, path: str) -> None:
         """Make an empty file, durably and exclusively.
