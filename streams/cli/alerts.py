@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from streams.cli.option_lists import spread
 from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
 from streams.cli.subject_lines import SEVERITY_STYLES, block, subject_line, subject_text
-from streams.cli.subscription import FollowOption, JsonOption, LastOption, SinceOption, Wanted, show_records
+from streams.cli.subscription import Wanted, show_records
 from streams.cli.wording import iso_time, local_time, one_line, plural, span
 
 if TYPE_CHECKING:
@@ -25,14 +26,8 @@ _MARKS = {"started": "●", "escalated": "▲", "recovered": "✓"}
 
 
 @app.command(epilog="Examples:  millrace alerts   |   millrace alerts --follow   |   millrace alerts --since 1h --json")
-def alerts(
-    config: ConfigOption = CONFIG,
-    follow: FollowOption = False,
-    since: SinceOption = None,
-    last: LastOption = None,
-    as_json: JsonOption = False,
-    override: SetOption = None,
-) -> None:
+@spread
+def alerts(wanted: Wanted, config: ConfigOption = CONFIG, override: SetOption = None) -> None:
     """Show alerts: each phase of an incident (started, escalated, recovered) is one.
 
     In a pipe each is one line, tab-separated: time, severity, phase, incident, title, since, subjects, model, report,
@@ -41,7 +36,6 @@ def alerts(
     from streams.messages import Alert
 
     loaded = load_config(config, override)
-    wanted = Wanted(follow=follow, as_json=as_json, since=since, last=last)
     show_records(
         loaded,
         "alerts",

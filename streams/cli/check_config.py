@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, SetOption, read_config
+from streams.cli.options import CONFIG, ConfigOption, JsonOption, SetOption, read_config
 from streams.cli.terminal import json_out, note, table
 from streams.errors import ConfigError
 
@@ -30,7 +30,7 @@ def check_config(
     config: ConfigOption = CONFIG,
     *,
     effects: Annotated[bool, typer.Option("--effects", help="Also say which settings may change later.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    as_json: JsonOption = False,
     override: SetOption = None,
 ) -> None:
     """Check a millrace.toml and print every setting; secrets are masked.

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from learners.target import TargetKind
+from streams.cli.options import JsonOption
 from streams.cli.terminal import json_out, note, say, table
 from streams.errors import ConfigError
 
@@ -16,7 +17,7 @@ _TASKS: tuple[TargetKind, ...] = ("binary", "multiclass", "regression")
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Show this one's params.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Only those for binary, multiclass or regression.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the models there are, or the params of one."""
     from learners.catalog import CATALOG

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
+from streams.cli.options import CONFIG, ConfigOption, LogJsonOption, LogLevelOption, SetOption, load_config
 
 app = typer.Typer(no_args_is_help=False)
-
-AsJson = Annotated[bool, typer.Option("--log-json", help="Log lines as JSON.")]
-Level = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 
 
 @app.command(epilog="Examples:  millrace monitor   |   millrace monitor -c fraud.toml --log-level warning")
 def monitor(
-    config: ConfigOption = CONFIG, override: SetOption = None, log_json: AsJson = False, log_level: Level = "info"
+    config: ConfigOption = CONFIG,
+    override: SetOption = None,
+    log_json: LogJsonOption = False,
+    log_level: LogLevelOption = "info",
 ) -> None:
     """Watch predictions and examples for drift, raise alerts, ask for retraining, render reports.
 

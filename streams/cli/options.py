@@ -20,6 +20,9 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: --set kafka.bootstrap=host:9092. Repeatable."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Log lines as JSON.")]
+LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 CONFIG = Path("millrace.toml")
 """The default of every `--config`."""
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from streams.cli.option_lists import spread
 from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
 from streams.cli.subject_lines import block, subject_line, subject_text
-from streams.cli.subscription import FollowOption, JsonOption, LastOption, SinceOption, Wanted, show_records
+from streams.cli.subscription import Wanted, show_records
 from streams.cli.wording import iso_time, local_time, one_line, plural, span
 
 if TYPE_CHECKING:
@@ -24,14 +25,8 @@ _BASES = {"since_change": "all since the change", "latest": "the latest: too few
 @app.command(
     epilog="Examples:  millrace retrain-requests   |   millrace retrain-requests --follow --json | ./my-trainer"
 )
-def retrain_requests(
-    config: ConfigOption = CONFIG,
-    follow: FollowOption = False,
-    since: SinceOption = None,
-    last: LastOption = None,
-    as_json: JsonOption = False,
-    override: SetOption = None,
-) -> None:
+@spread
+def retrain_requests(wanted: Wanted, config: ConfigOption = CONFIG, override: SetOption = None) -> None:
     """Show requests to fit a model anew: the reason, and the offset ranges of `examples` to fit it on.
 
     In a pipe each is one line, tab-separated: time, id, model, reason, since, ranges, examples, basis, evidence, cut.
@@ -39,7 +34,6 @@ def retrain_requests(
     from streams.messages import RetrainRequest
 
     loaded = load_config(config, override)
-    wanted = Wanted(follow=follow, as_json=as_json, since=since, last=last)
     show_records(loaded, "retrain", RetrainRequest, wanted, request_block, request_line)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
+from streams.cli.options import CONFIG, ConfigOption, JsonOption, SetOption, load_config
 from streams.cli.terminal import json_out
 
 app = typer.Typer(no_args_is_help=False)
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=False)
 @app.command(epilog="Examples:  millrace status   |   millrace status --json   |   watch -n 5 millrace status")
 def status(
     config: ConfigOption = CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
+    as_json: JsonOption = False,
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.1, max=60, help="How long to look, for the records a second.")
     ] = 1.0,

@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from streams.config import Config
     from streams.kafka.subscribing import Record, Subscription
 
-FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they come, until Ctrl-C.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The records as they are on the topic, one per line.")]
-SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="1h|all", help="Those of the last 30s, 5m, 1h, 7d …, or all.")
-]
-LastOption = Annotated[
-    int | None, typer.Option("--last", "-n", metavar="N", min=0, help="At most the last N; 10 unless --since is given.")
-]
 LAST = 10
 
 Told = TypeVar("Told", bound=msgspec.Struct)
@@ -35,12 +27,19 @@ Told = TypeVar("Told", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which records, and how."""
+    """Which records, and how: the options of both commands."""
 
-    follow: bool
-    as_json: bool
-    since: str | None
-    last: int | None
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they come, until Ctrl-C.")] = (
+        False
+    )
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="1h|all", help="Those of the last 30s, 5m, 1h, 7d …, or all.")
+    ] = None
+    last: Annotated[
+        int | None,
+        typer.Option("--last", "-n", metavar="N", min=0, help="At most the last N; 10 unless --since is given."),
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="The records as they are on the topic, one per line.")] = False
 
     def since_ms(self, now_ms: int) -> int | None:
         """Record time to begin at, None for the beginning; raises ConfigError for what is no time."""
