@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from streams.cli.options import CONFIG, JsonOption, load_config
+from streams.cli.terminal import json_out, note, say
 from streams.errors import ConfigError
 from streams.kafka.broker_settings import LOG, LocalBrokerSettings
-from streams.kafka.broker_status import BrokerStatus, broker_status
+from streams.kafka.broker_status import broker_status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,7 +29,6 @@ ConfigFile = Annotated[
 Folder = Annotated[
     Path | None, typer.Option("--folder", metavar="DIR", help="The broker's folder, without looking at a config.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 @app.command(
@@ -39,7 +39,7 @@ def start(
     config: ConfigFile = None,
     folder: Folder = None,
     port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes the last one, or a free one.", max=65535, min=0)] = 0,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Start Kafka and leave it running; print its address.
 
@@ -51,11 +51,11 @@ def start(
     broker = start_broker(LocalBrokerSettings(folder=place, attached=False, port=port))
     status = broker.status()
     if as_json:
-        print(_json(status))
+        json_out(dataclasses.asdict(status))
         return
-    print(status.bootstrap)
+    say(status.bootstrap or "")
     verb = "started" if broker.started_here else "was running already"
-    typer.echo(f"Kafka {status.kafka} {verb}, data in {place}; 'millrace broker stop' stops it", err=True)
+    note(f"Kafka {status.kafka} {verb}, data in {place}; 'millrace broker stop' stops it")
 
 
 @app.command(epilog="Example:  millrace broker stop")
@@ -65,23 +65,23 @@ def stop(config: ConfigFile = None, folder: Folder = None) -> None:
 
     place = _folder(config, folder)
     stopped = LocalBroker(LocalBrokerSettings(folder=place)).stop_running()
-    print("Kafka stopped, its data stays" if stopped else f"no Kafka was running in {place}")
+    say("Kafka stopped, its data stays" if stopped else f"no Kafka was running in {place}")
 
 
 @app.command(epilog="Examples:  millrace broker status   |   millrace broker status --json")
-def status(config: ConfigFile = None, folder: Folder = None, as_json: AsJson = False) -> None:
+def status(config: ConfigFile = None, folder: Folder = None, as_json: JsonOption = False) -> None:
     """Say whether Kafka runs, where, and how much memory it takes. Exit code 0 if it runs, else 1."""
     found = broker_status(_folder(config, folder))
     if as_json:
-        print(_json(found))
+        json_out(dataclasses.asdict(found))
     elif found.bootstrap is None:
         hint = f"its log is {found.folder / LOG}; " if found.state == "crashed" else ""
-        print(f"{found.state}: {hint}'millrace broker start' starts Kafka in {found.folder}")
+        say(f"{found.state}: {hint}'millrace broker start' starts Kafka in {found.folder}")
     else:
         memory_mb = (found.rss_bytes or 0) / 1_000_000
         until = "until its starter ends" if found.attached else "until 'millrace broker stop'"
-        print(f"{found.state} at {found.bootstrap} {until}")
-        print(f"Kafka {found.kafka}, process {found.java_pid}, {memory_mb:.0f} MB, data in {found.folder}")
+        say(f"{found.state} at {found.bootstrap} {until}")
+        say(f"Kafka {found.kafka}, process {found.java_pid}, {memory_mb:.0f} MB, data in {found.folder}")
     raise typer.Exit(0 if found.state == "running" else 1)
 
 
@@ -91,8 +91,6 @@ def _folder(config: Path | None, folder: Path | None) -> Path:
         return folder
     if config is None and not Path("millrace.toml").exists():
         return _DEFAULT_FOLDER
-    from streams.cli.options import CONFIG, load_config
-
     loaded = load_config(config or CONFIG)
     if loaded.kafka.bootstrap != "local":
         raise ConfigError(
@@ -100,8 +98,3 @@ def _folder(config: Path | None, folder: Path | None) -> Path:
             f'must be "local" for a broker on this machine, got {loaded.kafka.bootstrap!r}; --folder names one anyway',
         )
     return loaded.path(loaded.kafka.local_folder)
-
-
-def _json(found: BrokerStatus) -> str:
-    plain: dict[str, Any] = dataclasses.asdict(found)
-    return json.dumps(plain | {"folder": str(found.folder)})

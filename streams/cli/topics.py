@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Annotated
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
+from streams.cli.options import CONFIG, ConfigOption, JsonOption, SetOption, load_config
+from streams.cli.terminal import json_out, say
+from streams.cli.wording import plural
 from streams.kafka.admin import Admin
 from streams.kafka.topics import Departure, TopicSpec, diff, topic_specs
 
 app = typer.Typer(
     no_args_is_help=True, help="The pipeline's topics: make them, and check that they are as they should be."
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 @app.command(epilog="Examples:  millrace topics create   |   millrace topics create --mend -c fraud.toml")
@@ -39,23 +38,23 @@ def create(
         if mend:
             mend_settings(admin, specs)
         for spec in specs:
-            print(f"{_deed(spec, made):8} {spec.name} ({spec.partitions} partition{'s' * (spec.partitions != 1)})")
+            say(f"{_deed(spec, made):8} {spec.name} ({plural(spec.partitions, 'partition')})")
         left = departures(admin, specs)
     _show(left)
     raise typer.Exit(1 if left else 0)
 
 
 @app.command(epilog="Examples:  millrace topics check   |   millrace topics check --json")
-def check(config: ConfigOption = CONFIG, override: SetOption = None, as_json: AsJson = False) -> None:
+def check(config: ConfigOption = CONFIG, override: SetOption = None, as_json: JsonOption = False) -> None:
     """Compare the topics with what the pipeline needs, and say how to mend what departs. Exit code 1 if any does."""
     loaded = load_config(config, override)
     with Admin(loaded) as admin:
         specs = topic_specs(loaded)
         found = departures(admin, specs)
     if as_json:
-        print(json.dumps({"topics": len(specs), "departures": [dataclasses.asdict(each) for each in found]}))
+        json_out({"topics": len(specs), "departures": [dataclasses.asdict(each) for each in found]})
     else:
-        print(f"{len(specs)} topics, {len(found) or 'no'} departure{'s' * (len(found) != 1)}")
+        say(f"{len(specs)} topics, {plural(len(found), 'departure') if found else 'no departures'}")
         _show(found)
     raise typer.Exit(1 if found else 0)
 
@@ -87,4 +86,4 @@ def _deed(spec: TopicSpec, made: set[str]) -> str:
 
 def _show(found: list[Departure]) -> None:
     for each in found:
-        print(f"- {each}\n    {each.mend}")
+        say(f"- {each}\n    {each.mend}")
