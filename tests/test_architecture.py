@@ -81,7 +81,7 @@ def test_kafka_python_is_for_admin_and_commands():
     assert not below("streams/kafka/", known)
 
 
-@pytest.mark.parametrize("package", ["learners", "drift", "streams/stages"])
+@pytest.mark.parametrize("package", ["learners", "drift", "streams/stages", "streams/verify"])
 def test_the_core_is_pure(package):
     """No broker, clock, environment, thread, process or global randomness: two runs over a log do the same."""
     forbidden = {"faust", "mode", "aiokafka", "kafka", "asyncio", "threading", "subprocess", "socket", "time", "os"}
@@ -97,7 +97,7 @@ def test_the_core_is_pure(package):
     assert found == set()
 
 
-@pytest.mark.parametrize("package", ["learners", "drift", "streams/stages"])
+@pytest.mark.parametrize("package", ["learners", "drift", "streams/stages", "streams/verify"])
 def test_the_core_asks_no_clock_and_no_dice(package):
     """Neither `now()` nor the shared generators of `random` and numpy are called."""
     calls = re.compile(r"\b(datetime\.now|datetime\.utcnow|date\.today|np\.random\.(?!Generator|default_rng)\w+)\b")
@@ -117,6 +117,18 @@ def test_learners_and_drift_know_neither_each_other_nor_streams():
             if each.place.startswith(f"{package}/") and each.module.split(".")[0] in others
         }
         assert found == set()
+
+
+def test_the_verifier_judges_without_the_code_that_it_judges():
+    """What is wrong in a stage must not be wrong in its judge alike: config, messages, the store and ranges are shared."""
+    shared = {"streams.config", "streams.messages", "streams.state.intervals"}
+    found = {
+        each.module
+        for each in IMPORTS
+        if each.place.startswith("streams/verify/") and each.module.split(".")[0] in PACKAGES
+    }
+
+    assert {module for module in found if not module.startswith("streams.verify")} == shared
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(ROOT)))

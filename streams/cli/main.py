@@ -53,6 +53,9 @@ COMMANDS = {
     "monitor": Command("streams.cli.monitor", RUN, "Watch for drift, raise alerts, ask for retraining."),
     "rebuild": Command("streams.cli.rebuild", RUN, "Fold the logs anew, or go on where part of one is gone."),
     "status": Command("streams.cli.status", LOOK, "How the pipeline stands: lag, scores, ledger, drift."),
+    "verify": Command(
+        "streams.cli.verify", LOOK, "Whether every promise holds, recomputed from topics and checkpoints."
+    ),
     "alerts": Command("streams.cli.alerts", LOOK, "Show alerts, or follow them."),
     "report": Command("streams.cli.report", LOOK, "An HTML page: the last window, or an incident's."),
     "retrain-requests": Command("streams.cli.retrain_requests", LOOK, "Show requests to fit a model anew."),

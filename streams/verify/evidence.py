@@ -1,0 +1,128 @@
+"""What is judged: logs that are read as streams, and checkpoints, each of a moment of its own.
+
+A pipeline may be running. So the checkpoints come first: whatever a task, shard or monitor has emitted up to its
+checkpoint is in the logs by the time their ends are asked for. What lies beyond a checkpoint is not judged yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from streams.config import Config
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+class Row(Protocol):
+    """A record as the broker holds it."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Record time, ms since the epoch."""
+
+    @property
+    def key(self) -> bytes | None:
+        """None for a record without a key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """None for a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Of a dead letter: why and from where."""
+
+
+class Logs(Protocol):
+    """The pipeline's topics; reading may be repeated."""
+
+    @property
+    def begins(self) -> Mapping[Place, int]:
+        """First offset that retention has left."""
+
+    @property
+    def ends(self) -> Mapping[Place, int]:
+        """Last stable offset, asked for after the checkpoints were read."""
+
+    def read(self, place: Place, start: int, stop: int) -> Iterator[Row]:
+        """Records of [start, stop) in the order of offsets."""
+
+
+class MemoryLogs:
+    """Logs in memory, whole or cut at the front: the twin of the broker's."""
+
+    def __init__(self, rows: Mapping[Place, Iterable[Row]], begins: Mapping[Place, int] | None = None) -> None:
+        self._rows = {place: list(log) for place, log in rows.items()}
+        self.begins = dict.fromkeys(self._rows, 0) | dict(begins or {})
+        self.ends = {place: log[-1].offset + 1 if log else self.begins[place] for place, log in self._rows.items()}
+
+    def read(self, place: Place, start: int, stop: int) -> Iterator[Row]:
+        """See `Logs`."""
+        begin = max(start, self.begins[place])
+        return (row for row in self._rows[place] if begin <= row.offset < stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """The newest valid one of a task, shard or monitor."""
+
+    name: str
+    offsets: Mapping[str, int]
+    """`topic/partition` → how far it had read."""
+    state: Mapping[str, Any]
+    outbox: bytes = b""
+    """Of the monitor: what is durable and perhaps not published yet."""
+    generation: int = 0
+    sequence: int = 0
+
+    def at(self, place: Place) -> int:
+        """How far it had read there."""
+        return self.offsets.get(f"{place[0]}/{place[1]}", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All there is to judge by."""
+
+    config: Config
+    logs: Logs
+    tasks: Mapping[int, Checkpoint] = field(default_factory=dict)
+    """By partition; none yet where it is absent."""
+    shards: Mapping[int, Checkpoint] = field(default_factory=dict)
+    monitor: Checkpoint | None = None
+    """Read before the ends of the logs: what it has told is in them, or in its outbox."""
+    monitor_after: Checkpoint | None = None
+    """Read after the ends of `alerts` and `retrain`: whatever is in them, its history must hold."""
+    starts: Mapping[Place, int] = field(default_factory=dict)
+    """With `start = <time>`: the first offset at or after it."""
+    unlimited: frozenset[str] = frozenset()
+    """Topics that lose no record by themselves: there, a log that begins later was cut by hand."""
+
+
+class OutboxRecord(msgspec.Struct, frozen=True):
+    """What a monitor's checkpoint holds back until it is durable."""
+
+    topic: str
+    key: bytes | None
+    record_id: str
+    payload: bytes
+
+
+_OUTBOX = msgspec.msgpack.Decoder(tuple[int, list[OutboxRecord]])
+
+
+def outbox_of(checkpoint: Checkpoint | None, topic: str) -> list[bytes]:
+    """Payloads for this topic in the checkpoint's outbox."""
+    if checkpoint is None or not checkpoint.outbox:
+        return []
+    _, records = _OUTBOX.decode(checkpoint.outbox)
+    return [record.payload for record in records if record.topic == topic]
