@@ -1,32 +1,39 @@
 """Ids that met their label, remembered for the dedupe horizon, and saved a little at each cut.
 
-Saving 100,000 ids whole costs 12 ms and 1.8 MB, every second. So each cut writes a bucket with what is new, and the
-checkpoint refers to the buckets. Small buckets are merged into the next cut, the way a log-structured merge tree does
-it: a bucket takes in its predecessor while that is less than twice its size, so that bucket sizes fall by halves, at
-most 64 of them are alive, and each id is written again O(log n) times.
+An hour of 1,000 events a second is 3.6 million ids; in a dictionary each costs about 300 bytes, a gigabyte in all. So
+only the newest few thousand are in one, and older ones in packed runs behind an index (see `done_run`, `done_index`):
+under 20 bytes and the id's own. Nothing is decided by a hash: what it finds is compared byte by byte.
+
+Saving all ids at each cut, every second, would cost as much again. So each cut writes a bucket with what is new, and
+the checkpoint refers to the buckets. Small buckets are merged into the next cut, the way a log-structured merge tree
+does it: a bucket takes in its predecessor while that is less than twice its size, so that bucket sizes fall by halves,
+at most 64 of them are alive, and each id is written again O(log n) times. What is packed is copied, not encoded anew.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
 from streams.errors import StateError
+from streams.state.done_index import PATTERNS, DoneIndex, Found
+from streams.state.done_run import Entry, Label, PackedRun, Run
 
-Label = str | int | float | bool
-Entry = tuple[str, Label, int]
-"""id, label, stream time in ms."""
-
-_FORMAT = 1
+_FORMAT = 2  # 1 held entries one by one; it is still read
 _BUCKETS_MAX = 64
 _MERGE_ROWS = 32_768  # a larger bucket is not merged further while there is room: one cut stays under 10 ms
+_RECENT_ROWS = 4_096  # packing half of them holds the loop for 2 to 3 ms
+_BLOCK_ROWS = 65_536
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[int, list[tuple[str, bool | int | float | str, int]]]).decode
+_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_number = msgspec.msgpack.Decoder(int).decode
+_runs = msgspec.msgpack.Decoder(list[PackedRun]).decode
+_entries = msgspec.msgpack.Decoder(list[tuple[str, bool | int | float | str, int]]).decode
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -51,7 +58,8 @@ class DoneIds:
     """A mapping from id to label that forgets by stream time.
 
     `cut` gives the bytes of the next bucket; put them into the store, then say `stored`, then save `buckets` in the
-    checkpoint. A cut that was not stored is part of the next one.
+    checkpoint. A cut that was not stored is part of the next one. At most `recent_rows` ids are in a dictionary;
+    `block_rows` is the size of the hash tables behind it.
 
     >>> done = DoneIds()
     >>> done.add("a", "yes", stream_ms=1_000)
@@ -65,11 +73,16 @@ class DoneIds:
     ('yes', None)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, recent_rows: int = _RECENT_ROWS, block_rows: int = _BLOCK_ROWS) -> None:
+        self._recent_rows, self._run_rows = recent_rows, max(1, recent_rows // 4)
         self._ids: dict[str, Entry] = {}
         self._entries: deque[Entry] = deque()  # in the order of adding, which is that of time
         self._first = 0  # number of the leftmost entry
+        self._old = DoneIndex(block_rows)  # entries before that
+        self._filters = self._old.filters
+        self._replaced: set[int] = set()  # numbers of old entries whose id was added again
         self._newest_ms = 0
+        self._horizon_ms = 0  # what is earlier is forgotten, though it may still take room
         self._saved_to = 0  # entries below are in a bucket
         self._saved: list[tuple[_Span, Bucket]] = []
         self._cut: _Span | None = None
@@ -85,50 +98,71 @@ class DoneIds:
             self._newest_ms = stream_ms
         entry = (identity, label, stream_ms)
         self._ids[identity] = entry
-        self._entries.append(entry)
+        entries = self._entries
+        entries.append(entry)
+        if len(entries) > self._recent_rows:
+            self._pack(keep=self._recent_rows // 2)
 
     def get(self, identity: str) -> Label | None:
         """The label, None if the id is not remembered."""
         entry = self._ids.get(identity)
-        return None if entry is None else entry[1]
+        if entry is not None:
+            return entry[1] if entry[2] >= self._horizon_ms else None
+        hashed = hash(identity)
+        pattern = PATTERNS[hashed >> 24 & 255]
+        for passed, mask in self._filters:  # here, not behind a call: every event that is new comes by
+            if passed[hashed & mask] & pattern == pattern:
+                found = self._old.find(identity)
+                return found.run.label(found.place) if found is not None and self._is_kept(found) else None
+        return None
 
     def __contains__(self, identity: str) -> bool:
-        return identity in self._ids
+        return self.get(identity) is not None
 
     def __len__(self) -> int:
-        return len(self._ids)
+        """How many ids are remembered: counted when asked, 10 ms and more."""
+        first = self._first_kept()
+        replaced = {number for number in self._replaced if number >= first}
+        recent = [entry[0] for entry in self._ids.values() if entry[2] >= self._horizon_ms]
+        replaced.update(found.number for found in map(self._old.find, recent) if found and self._is_kept(found))
+        return max(0, self._first - first) - len(replaced) + len(recent)
 
     def expire_before(self, stream_ms: int) -> None:
         """Forget every id added before `stream_ms`, and the buckets that hold none but such."""
-        entries, ids = self._entries, self._ids
-        while entries and entries[0][2] < stream_ms:
-            entry = entries.popleft()
-            self._first += 1
-            if ids.get(entry[0]) is entry:  # not added again since
-                del ids[entry[0]]
-        while self._saved and self._saved[0][0].newest_ms < stream_ms:
-            del self._saved[0]
+        if stream_ms <= self._horizon_ms:
+            return
+        saved = self._saved
+        while saved and saved[0][0].newest_ms < stream_ms:
+            del saved[0]
+        if stream_ms > self._newest_ms:
+            self._forget_all()
+            return
+        self._horizon_ms = stream_ms
+        if self._old.oldest_ms < stream_ms:
+            while self._old.oldest_ms < stream_ms:
+                self._old.drop_oldest()
+            first = self._first_kept()
+            self._replaced = {number for number in self._replaced if number >= first}
 
     def cut(self) -> bytes | None:
         """The next bucket: what is not in one yet, and the small ones before it. None if nothing is new."""
-        stop = self._first + len(self._entries)
-        start = max(self._saved_to, self._first)
+        first, stop = self._first_kept(), self._first + len(self._entries)
+        start = max(self._saved_to, first)
         if start == stop:
             self._cut = None
             return None
-        cap = max(_MERGE_ROWS, len(self._entries) // 16)
+        cap = max(_MERGE_ROWS, (stop - first) // 16)
         kept = len(self._saved)
         floor = _BUCKETS_MAX // 2 if kept >= _BUCKETS_MAX else kept  # too many: merge half of them, whatever their size
         while kept:
-            before = max(self._saved[kept - 1][0].start, self._first)
+            before = max(self._saved[kept - 1][0].start, first)
             rows = start - before
             if kept <= floor and (rows >= 2 * (stop - start) or stop - before > cap):
                 break
             start, kept = before, kept - 1
-        newest = list(islice(reversed(self._entries), stop - start))
-        newest.reverse()
-        self._cut = _Span(start, stop, newest[-1][2])
-        return _encode((_FORMAT, newest))
+        self._cut = _Span(start, stop, self._newest_ms)
+        packed = [run.pack(max(0, start - number)) for number, run in self._old.runs_from(start)]
+        return _encode((_FORMAT, packed, list(islice(self._entries, max(0, start - self._first), None))))
 
     def stored(self, path: str, digest: str) -> None:
         """The bytes of the last `cut` are durable: from now on `buckets` names them.
@@ -140,7 +174,8 @@ class DoneIds:
         if span is None:
             raise ValueError("a bucket must be cut before it is stored")
         self._saved = [known for known in self._saved if known[0].start < span.start]
-        self._saved.append((span, Bucket(path, digest, span.newest_ms)))
+        if span.newest_ms >= self._horizon_ms:
+            self._saved.append((span, Bucket(path, digest, span.newest_ms)))
         self._saved_to, self._cut = span.stop, None
 
     def buckets(self) -> list[Bucket]:
@@ -159,18 +194,85 @@ class DoneIds:
         if buckets and len(buckets) != len(data):
             raise StateError(f"buckets of done ids must be {len(buckets)}, got {len(data)}")
         for number, packed in enumerate(data):
-            try:
-                version, entries = _decode(packed)
-            except msgspec.DecodeError as error:
-                raise StateError(
-                    f"bucket {number} of done ids must be what a cut gave, got other bytes: {error}"
-                ) from error
-            if version != _FORMAT:
-                raise StateError(f"bucket {number} of done ids must have format {_FORMAT}, got {version}")
             start = self._first + len(self._entries)
-            for entry in entries:
-                self.add(*entry)
+            for part in _read(packed, number):
+                if isinstance(part, Run):
+                    self._take(part)
+                else:
+                    self.add(*part)
             if buckets:
                 stop = self._first + len(self._entries)
                 self._saved.append((_Span(start, stop, buckets[number].newest_ms), buckets[number]))
                 self._saved_to = stop
+
+    # -- what is old ---------------------------------------------------------------------------------------------
+
+    def _is_kept(self, found: Found) -> bool:
+        return found.run.ms(found.place) >= self._horizon_ms
+
+    def _first_kept(self) -> int:
+        """Number of the first entry within the horizon; that of the next entry if there is none."""
+        horizon_ms = self._horizon_ms
+        if (oldest := self._old.oldest()) is not None:
+            for number, run in oldest.runs:
+                if run.newest_ms >= horizon_ms:
+                    return number + run.first_at(horizon_ms)
+        number = self._first
+        for entry in self._entries:
+            if entry[2] >= horizon_ms:
+                break
+            number += 1
+        return number
+
+    def _forget_all(self) -> None:
+        """Time has passed every id. One that comes now counts as the newest so far, and is not past the horizon."""
+        self._horizon_ms = self._newest_ms
+        self._first += len(self._entries)
+        self._ids.clear()
+        self._entries.clear()
+        self._replaced.clear()
+        while self._old.rows:
+            self._old.drop_oldest()
+
+    def _pack(self, *, keep: int) -> None:
+        """Move the oldest ids of the dictionary to the index."""
+        entries, horizon_ms = self._entries, self._horizon_ms
+        while entries and entries[0][2] < horizon_ms:
+            entries.popleft()
+            self._first += 1
+        while len(entries) > keep:
+            older = [entries.popleft() for _ in range(min(self._run_rows, len(entries) - keep))]
+            self._become_old(Run.of(older), [entry[0] for entry in older])
+        self._ids = {entry[0]: entry for entry in entries}
+
+    def _take(self, run: Run) -> None:
+        """A run from a bucket."""
+        if run.start_ms < self._newest_ms or len(run) > self._run_rows:
+            for entry in run.entries():
+                self.add(*entry)
+            return
+        self._pack(keep=0)
+        self._become_old(run, run.ids())
+        self._newest_ms = run.newest_ms
+
+    def _become_old(self, run: Run, ids: list[str]) -> None:
+        first = self._first
+        self._replaced.update(self._old.add(first, run, ids))
+        self._first += len(run)
+        if len(set(ids)) < len(ids):
+            newest = {identity: place for place, identity in enumerate(ids)}
+            self._replaced.update(first + place for place, identity in enumerate(ids) if newest[identity] != place)
+
+
+def _read(packed: bytes, number: int) -> Iterator[Run | Entry]:
+    """What a bucket holds."""
+    try:
+        parts = _parts(packed)
+        version = _number(parts[0]) if parts else None
+        if (version, len(parts)) not in {(1, 2), (_FORMAT, 3)}:
+            raise StateError(f"bucket {number} of done ids must have format {_FORMAT}, got {version}")
+        runs = _runs(parts[1]) if version == _FORMAT else []
+        yield from map(Run.unpack, runs)
+        yield from _entries(parts[-1])
+    except msgspec.DecodeError as error:
+        raise StateError(f"bucket {number} of done ids must be what a cut gave, got other bytes: {error}") from error

@@ -1,5 +1,6 @@
 """Done ids are exact to the millisecond, survive any cut, and are rarely written again."""
 
+import tracemalloc
 from collections import Counter
 
 import msgspec
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from streams.errors import StateError
 from streams.state.done import Bucket, DoneIds
+from streams.state.done_run import Entry, PackedRun, Run
 
 LABELS = st.one_of(st.sampled_from(["yes", "no"]), st.integers(-3, 3), st.booleans(), st.floats(allow_nan=False))
 STEPS = st.lists(
@@ -22,23 +24,32 @@ STEPS = st.lists(
 )
 
 
+NAMES = ["", "a", "b", "ab", "é", "日本", "\x00", "x" * 300, "0", "1", "01", "c", "d"]
+SIZES = st.sampled_from([(4_096, 65_536), (1, 1), (2, 3), (4, 1), (5, 4), (9, 7)])
+"""Ids kept in the dictionary, ids in a block: with few, most of them are packed at once."""
+
+
+def sized(sizes: tuple[int, int]) -> DoneIds:
+    return DoneIds(recent_rows=sizes[0], block_rows=sizes[1])
+
+
 @settings(deadline=None, max_examples=400)
-@given(STEPS)
-def test_a_restart_remembers_what_a_dictionary_would(steps):
+@given(STEPS, SIZES)
+def test_a_restart_remembers_what_a_dictionary_would(steps, sizes):
     """After any adds, expiries, lost cuts and crashes, exactly the ids saved and within the horizon are known."""
-    done, model, now, horizon = DoneIds(), {}, 0, 0
+    done, model, now, horizon = sized(sizes), {}, 0, 0
     disk, checkpoint = {}, ([], {})
     for number, (step, identity, label, delta) in enumerate(steps):
         if step == "add":
-            done.add(str(identity), label, now + delta)  # an earlier time counts as the newest so far
+            done.add(NAMES[identity], label, now + delta)  # an earlier time counts as the newest so far
             now = max(now, now + delta)
-            model[str(identity)] = (label, now)
+            model[NAMES[identity]] = (label, now)
         elif step == "expire":
             horizon = max(horizon, now - 3 * delta)
             done.expire_before(horizon)
             model = {i: known for i, known in model.items() if known[1] >= horizon}
         elif step == "crash":
-            done = DoneIds()
+            done = sized(sizes)
             done.restore([disk[bucket.path] for bucket in checkpoint[0]], checkpoint[0])
             now = done._newest_ms  # the replay starts there
             done.expire_before(horizon)
@@ -51,12 +62,66 @@ def test_a_restart_remembers_what_a_dictionary_would(steps):
             if data is None or step == "cut":
                 buckets = msgspec.msgpack.decode(msgspec.msgpack.encode(done.buckets()), type=list[Bucket])
                 checkpoint = (buckets, dict(model))
-        for i in map(str, range(13)):
+        for i in NAMES:
             known = done.get(i)
             expected = model[i][0] if i in model else None
             assert known == expected
             assert type(known) is type(expected)
+            assert (i in done) == (i in model)
+        assert len(done) == len(model)
+
+
+class Clash(str):
+    """An id whose hash is everybody's."""
+
+    __slots__ = ()
+    __hash__ = staticmethod(lambda: 7)
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.booleans()), max_size=40))
+def test_a_hash_alone_never_says_that_an_id_is_known(entries):
+    """Ids that all have the same hash are told apart by their bytes."""
+    done, model = sized((4, 8)), {}
+    for ms, (identity, label) in enumerate(entries):
+        assert done.get(Clash(identity)) == model.get(identity)
+        done.add(Clash(identity), label, ms)
+        model[identity] = label
+    assert {i: done.get(Clash(i)) for i in model} == model
     assert len(done) == len(model)
+
+
+def test_an_id_costs_its_bytes_and_a_few_more():
+    """A hundred thousand ids, which cost 20 MB and more in a dictionary, take five, and each is found."""
+    tracemalloc.start()
+    try:
+        done = DoneIds()
+        for n in range(100_000):
+            done.add(f"{n:012}", n % 2, n)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 6_000_000
+    assert all(done.get(f"{n:012}") == n % 2 for n in range(0, 100_000, 37))
+    assert not any(f"{n:012}" in done for n in range(100_000, 110_000))
+
+
+def test_what_is_past_the_horizon_takes_no_room_for_long():
+    """A stream without end, of which a thousand ids are within the horizon, holds no more than blocks around them."""
+    done = sized((64, 256))
+    for n in range(20_000):
+        done.add(str(n), 1, n)
+        done.expire_before(n - 1_000)
+    assert len(done) == 1_001
+    assert done._old.rows < 1_001 + 2 * 256
+    assert "18998" not in done
+    assert "18999" in done
+
+
+def ids_in(data: bytes) -> list[str]:
+    """The ids of a bucket, as often as it holds them."""
+    version, runs, entries = msgspec.msgpack.decode(data, type=tuple[int, list[PackedRun], list[Entry]])
+    assert version == 2
+    return [identity for run in runs for identity in Run.unpack(run).ids()] + [entry[0] for entry in entries]
 
 
 def cut(done: DoneIds, disk: dict[str, bytes]) -> list[str]:
@@ -67,7 +132,7 @@ def cut(done: DoneIds, disk: dict[str, bytes]) -> list[str]:
     path = f"b{len(disk)}"
     disk[path] = data
     done.stored(path, "digest")
-    return [entry[0] for entry in msgspec.msgpack.decode(data)[1]]
+    return ids_in(data)
 
 
 ODD = [32_760, 16_000, 7_900, 3_900, 1_900, 900, 440, 210, 100, 45, 20, 9] * 6
@@ -90,7 +155,7 @@ def test_few_buckets_and_few_rewrites(sizes):
     again = DoneIds()
     again.restore([disk[bucket.path] for bucket in done.buckets()], done.buckets())
     assert len(again) == n
-    assert sum(len(msgspec.msgpack.decode(disk[bucket.path])[1]) for bucket in done.buckets()) == n  # none twice
+    assert sum(len(ids_in(disk[bucket.path])) for bucket in done.buckets()) == n  # none twice
     assert max(times.values()) <= 2 * n.bit_length()
     assert again.cut() is None
 
@@ -123,8 +188,8 @@ def test_adding_goes_on_while_the_bucket_is_being_written():
     done.stored("second", "digest")
     done.expire_before(2)
 
-    assert [e[0] for e in msgspec.msgpack.decode(first)[1]] == ["a"]
-    assert [e[0] for e in msgspec.msgpack.decode(second)[1]] == ["b"]
+    assert ids_in(first) == ["a"]
+    assert ids_in(second) == ["b"]
     again = DoneIds()
     again.restore([second], done.buckets())
     assert again.get("b") == 0
@@ -140,11 +205,39 @@ def test_stored_needs_a_cut():
         done.stored("x", "digest")
 
 
-@pytest.mark.parametrize("data", [b"", b"\x90", b"\x92\x02\x90", b"\x92\x01\x91\x91\xa1a"])
+@pytest.mark.parametrize("data", [b"", b"\x90", b"\x93\x03\x90\x90", b"\x93\x02\x91\x90\x90", b"\x92\x01\x91\x91\xa1a"])
 def test_refuses_other_bytes(data):
     """What is not a bucket of this format is refused."""
     with pytest.raises(StateError, match="bucket 0 of done ids must"):
         DoneIds().restore([data])
+
+
+def test_reads_the_buckets_of_format_1():
+    """A worker goes on from a checkpoint that an earlier version wrote."""
+    first = msgspec.msgpack.encode((1, [("a", "yes", 1_000), ("b", 0.5, 1_001)]))
+    again = DoneIds()
+    again.restore([first], [Bucket("x", "d", 1_001)])
+    assert (again.get("a"), again.get("b"), len(again)) == ("yes", 0.5, 2)
+    assert again.cut() is None
+    again.expire_before(1_001)
+    assert "a" not in again
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_refuses_columns_that_are_no_run(data):
+    """A column that lacks a byte, or says what cannot be, is refused and not read wrongly."""
+    run = Run.of([(name, n % 3, 10 * n) for n, name in enumerate(NAMES)]).pack()
+    field = data.draw(st.sampled_from(["text", "ends", "times", "codes", "rows"]))
+    if field == "rows":
+        broken = run._replace(rows=data.draw(st.integers(0, 60).filter(lambda rows: rows != len(NAMES))))
+    elif data.draw(st.booleans()):
+        broken = run._replace(**{field: bytes(getattr(run, field))[:-1]})
+    else:
+        wrong = {"text": b"\xff", "ends": b"\xff", "times": b"\x00", "codes": b"\x03"}[field]
+        broken = run._replace(**{field: bytes(getattr(run, field))[:-1] + wrong})
+    with pytest.raises(StateError, match="done ids must be"):
+        DoneIds().restore([msgspec.msgpack.encode((2, [broken], []))])
 
 
 def test_refuses_references_without_their_buckets():
