@@ -273,6 +273,12 @@ class DriftConfig(Section):
             raise ValueError("slide_rows must be at most window_rows, or events fall between two windows")
         return self
 
+    @property
+    def rows_to_first_verdict(self) -> int:
+        """Predictions before anything can be said: the reference, and slides until enough rows stand against it."""
+        slides = -(-self.rows_min // self.slide_rows)
+        return (self.reference.rows if self.reference.file is None else 0) + slides * self.slide_rows
+
 
 class RetrainConfig(Section):
     """When a retrain request is made."""

@@ -12,6 +12,7 @@ from streams.cli.terminal import note, say, warn
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
+    from streams.config import Config
     from streams.template import Beginning
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -65,20 +66,25 @@ def init(
     columns = {"label": label, "id_column": id_, "time_column": time, "task": task}
     from streams.cli import init_sources
 
+    rows_read, steps = None, ["millrace produce events FILE"]
     if source is None:
-        beginning, steps = init_sources.blank(_named(name, config), bootstrap), []
+        beginning = init_sources.blank(_named(name, config), bootstrap)
     elif _is_file(source):
         guess = init_sources.from_file(source, form, rows, missing or [], columns)
         beginning = init_sources.file_beginning(guess, _named(name or _stem(source), config), bootstrap, source)
-        steps = _file_steps(source, guess, missing or [])
+        steps = _file_steps(source, guess, missing or []) or steps
+        rows_read = guess.rows if guess.rows < rows else None  # else there may be more
     else:
         named, root = _named(name or source, config), config.absolute().parent
         beginning = init_sources.from_topic(
             source, labels_from, name=named, bootstrap=bootstrap, root=root, given=columns
         )
         steps = []
-    _write(config, beginning)
-    _tell(config, beginning, steps)
+    written = _write(config, beginning)
+    _tell(config, beginning)
+    if rows_read is not None:
+        _warn_of_few(rows_read, written)
+    _tell_next(config, beginning, steps)
 
 
 def _is_file(source: str) -> bool:
@@ -112,23 +118,24 @@ def _file_steps(source: str, guess: Any, missing: list[str]) -> list[str]:  # no
     return [shlex.join(words)]
 
 
-def _write(path: Path, beginning: "Beginning") -> None:
-    """Write the file beside its place, read it back, and only then put it there."""
+def _write(path: Path, beginning: "Beginning") -> "Config":
+    """Write the file beside its place, read it back, and only then put it there; what was read."""
     from streams.config_file import load
     from streams.template import write_config
 
     draft = path.with_name(f"{path.name}.draft")
     try:
         draft.write_text(write_config(beginning), encoding="utf-8")
-        load(draft)
+        written = load(draft)
         draft.replace(path)
     except OSError as error:
         raise ConfigError("", f"{path} could not be written: {(error.strerror or str(error)).lower()}") from error
     finally:
         draft.unlink(missing_ok=True)
+    return written
 
 
-def _tell(path: Path, beginning: "Beginning", steps: list[str]) -> None:
+def _tell(path: Path, beginning: "Beginning") -> None:
     kinds = [f"{feature} ({kind})" for feature, kind in beginning.features.items()]
     shown = ", ".join(kinds[:_TABLE_COLUMNS]) + (", …" if len(kinds) > _TABLE_COLUMNS else "")
     say(
@@ -141,8 +148,29 @@ def _tell(path: Path, beginning: "Beginning", steps: list[str]) -> None:
     for table in ("", "target", "features"):
         for remark in beginning.notes.get(table, ()):
             (warn if remark.startswith("CHANGE") else say)(remark)
+
+
+def _warn_of_few(rows: int, config: "Config") -> None:
+    """A newcomer who sends the whole file and waits for a verdict would wait for ever."""
+    drift = config.drift
+    if rows >= drift.rows_to_first_verdict:
+        return
+    reference = drift.reference.rows
+    warn(
+        f"no verdict on drift can come of {rows:,} rows: the first {reference:,} are the reference, and it takes "
+        f"{drift.rows_to_first_verdict - reference:,} more. Set `rows` in [drift.reference] to less, or send more"
+    )
+
+
+def _tell_next(path: Path, beginning: "Beginning", steps: list[str]) -> None:
+    """The short way, which is all that most need, and then the same in steps."""
     option = "" if path == CONFIG else f" -c {shlex.quote(str(path))}"
-    local = ["millrace broker start"] if beginning.bootstrap == "local" else []
+    broker = ["broker start"] if beginning.bootstrap == "local" else []
+    kafka, then = "Kafka, " if broker else "", "; then, in another one:" if steps else ""
     note("next:")
-    for step in ("millrace check-config", *local, "millrace topics create", *steps):
+    note(f"  millrace check-config{option}")
+    note(f"  millrace up{option}    # {kafka}topics, worker and monitor in this terminal{then}")
+    for step in steps:
         note(f"  {step}{option}")
+    words = ", ".join(f"`millrace {word}{option}`" for word in (*broker, "topics create", "worker", "monitor"))
+    note(f"`up` is short for {words}")

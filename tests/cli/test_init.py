@@ -5,7 +5,10 @@ import json
 import pytest
 
 from streams.cli.main import run
+from streams.config import DriftConfig
 from streams.config_file import load
+
+NEEDED = DriftConfig().rows_to_first_verdict
 
 
 @pytest.fixture
@@ -30,6 +33,32 @@ def test_a_file_becomes_a_valid_config_and_the_next_commands(folder, capsys):
     assert "left out, 'order id'" in (folder / "millrace.toml").read_text()
     assert "millrace produce events events.csv --label fraud --id 'order id'" in told.err
     assert run(["check-config"]) == 0
+
+
+def test_the_short_way_is_told_first(folder, capsys):
+    """`up` does what the four commands do that are named behind it; all of them take the config that was written."""
+    assert run(["init", "--from", "events.csv", "--label", "fraud", "-c", "other.toml"]) == 0
+    told = capsys.readouterr().err
+    commands = ("check-config", "up", "produce events", "broker start", "topics create", "worker", "monitor")
+    places = [told.index(f"millrace {command}") for command in commands]
+
+    assert places == sorted(places)
+    assert told.count("-c other.toml") == len(commands)
+    assert run(["init", "--bootstrap", "kafka:9092", "--force"]) == 0
+    assert "broker start" not in capsys.readouterr().err
+    assert (folder / "millrace.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "warned"),
+    [(NEEDED - 1, [], True), (NEEDED, [], False), (NEEDED, ["--rows", "50"], False)],
+)
+def test_a_file_too_short_for_any_verdict_is_told(folder, capsys, rows, words, warned):
+    """Not when only some of its rows were looked at: there may be enough."""
+    (folder / "events.csv").write_text("amount,fraud\n" + "".join(f"{n}.5,{n % 2}\n" for n in range(rows)))
+
+    assert run(["init", "--from", "events.csv", "--label", "fraud", *words]) == 0
+    assert ("[drift.reference]" in capsys.readouterr().err) == warned
 
 
 def test_an_existing_file_is_kept_unless_forced(folder, capsys):

@@ -160,6 +160,16 @@ def test_windows_are_cut_by_rows():
     assert windows[0]["columns"][0]["reference_rows"] == REFERENCE
 
 
+@pytest.mark.parametrize("rows_min", [1, 24, 25, 26, 50, 100])
+def test_the_first_verdict_comes_when_the_config_says(rows_min):
+    """Neither a slide earlier nor later: `millrace init` warns of files that are shorter."""
+    settings = config(rows_min=rows_min)
+    windows = watched(stream(600), settings).read("metrics")
+    offsets = next(window["cut"]["offsets"] for window in windows if window["verdict"] != "not_enough_data")
+
+    assert offsets["shop.predictions/0"] + offsets["shop.predictions/1"] == settings.drift.rows_to_first_verdict
+
+
 def test_a_window_says_how_good_the_model_was_and_how_labels_come():
     """From the predictions as they were served, beside the baselines; delays in the time of the records."""
     window = watched(stream(600)).read("metrics")[-1]
