@@ -26,7 +26,7 @@ from streams.state.done_run import Entry, Label, PackedRun, Run
 _FORMAT = 2  # 1 held entries one by one; it is still read
 _BUCKETS_MAX = 64
 _MERGE_ROWS = 32_768  # a larger bucket is not merged further while there is room: one cut stays under 10 ms
-_RECENT_ROWS = 4_096  # packing half of them holds the loop for 2 to 3 ms
+_RECENT_ROWS = 4_096  # packing three quarters of them holds the loop for 2 ms
 _BLOCK_ROWS = 65_536
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -80,7 +80,6 @@ class DoneIds:
         self._first = 0  # number of the leftmost entry
         self._old = DoneIndex(block_rows)  # entries before that
         self._filters = self._old.filters
-        self._replaced: set[int] = set()  # numbers of old entries whose id was added again
         self._newest_ms = 0
         self._horizon_ms = 0  # what is earlier is forgotten, though it may still take room
         self._saved_to = 0  # entries below are in a bucket
@@ -101,7 +100,7 @@ class DoneIds:
         entries = self._entries
         entries.append(entry)
         if len(entries) > self._recent_rows:
-            self._pack(keep=self._recent_rows // 2)
+            self._pack(keep=self._recent_rows // 4)
 
     def get(self, identity: str) -> Label | None:
         """The label, None if the id is not remembered."""
@@ -109,9 +108,9 @@ class DoneIds:
         if entry is not None:
             return entry[1] if entry[2] >= self._horizon_ms else None
         hashed = hash(identity)
-        pattern = PATTERNS[hashed >> 24 & 255]
         for passed, mask in self._filters:  # here, not behind a call: every event that is new comes by
-            if passed[hashed & mask] & pattern == pattern:
+            bits = passed[hashed & mask]
+            if bits and bits & (pattern := PATTERNS[hashed >> 24 & 255]) == pattern:
                 found = self._old.find(identity)
                 return found.run.label(found.place) if found is not None and self._is_kept(found) else None
         return None
@@ -120,12 +119,13 @@ class DoneIds:
         return self.get(identity) is not None
 
     def __len__(self) -> int:
-        """How many ids are remembered: counted when asked, 10 ms and more."""
-        first = self._first_kept()
-        replaced = {number for number in self._replaced if number >= first}
-        recent = [entry[0] for entry in self._ids.values() if entry[2] >= self._horizon_ms]
-        replaced.update(found.number for found in map(self._old.find, recent) if found and self._is_kept(found))
-        return max(0, self._first - first) - len(replaced) + len(recent)
+        """How many ids are remembered. They are counted one by one, a second for each 300,000."""
+        count = sum(entry[2] >= self._horizon_ms for entry in self._ids.values())
+        for start, run in self._old.runs_from(self._first_kept()):
+            for number, identity in enumerate(run.ids(), start):
+                if identity not in self._ids and (found := self._old.find(identity)) and found.number == number:
+                    count += self._is_kept(found)
+        return count
 
     def expire_before(self, stream_ms: int) -> None:
         """Forget every id added before `stream_ms`, and the buckets that hold none but such."""
@@ -138,11 +138,8 @@ class DoneIds:
             self._forget_all()
             return
         self._horizon_ms = stream_ms
-        if self._old.oldest_ms < stream_ms:
-            while self._old.oldest_ms < stream_ms:
-                self._old.drop_oldest()
-            first = self._first_kept()
-            self._replaced = {number for number in self._replaced if number >= first}
+        while self._old.oldest_ms < stream_ms:
+            self._old.drop_oldest()
 
     def cut(self) -> bytes | None:
         """The next bucket: what is not in one yet, and the small ones before it. None if nothing is new."""
@@ -230,7 +227,6 @@ class DoneIds:
         self._first += len(self._entries)
         self._ids.clear()
         self._entries.clear()
-        self._replaced.clear()
         while self._old.rows:
             self._old.drop_oldest()
 
@@ -242,7 +238,8 @@ class DoneIds:
             self._first += 1
         while len(entries) > keep:
             older = [entries.popleft() for _ in range(min(self._run_rows, len(entries) - keep))]
-            self._become_old(Run.of(older), [entry[0] for entry in older])
+            self._old.add(self._first, Run.of(older), [entry[0] for entry in older])
+            self._first += len(older)
         self._ids = {entry[0]: entry for entry in entries}
 
     def _take(self, run: Run) -> None:
@@ -252,16 +249,9 @@ class DoneIds:
                 self.add(*entry)
             return
         self._pack(keep=0)
-        self._become_old(run, run.ids())
-        self._newest_ms = run.newest_ms
-
-    def _become_old(self, run: Run, ids: list[str]) -> None:
-        first = self._first
-        self._replaced.update(self._old.add(first, run, ids))
+        self._old.add(self._first, run, run.ids())
         self._first += len(run)
-        if len(set(ids)) < len(ids):
-            newest = {identity: place for place, identity in enumerate(ids)}
-            self._replaced.update(first + place for place, identity in enumerate(ids) if newest[identity] != place)
+        self._newest_ms = run.newest_ms
 
 
 def _read(packed: bytes, number: int) -> Iterator[Run | Entry]:

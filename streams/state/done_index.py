@@ -2,8 +2,8 @@
 
 Runs are gathered in blocks, each with a hash table of its own that is filled once and never grows: tables of one size
 need no rehashing, which would hold the loop, and expire as they are. In front of the blocks stand Bloom filters, each
-over the blocks of a segment, so that an id that was never seen costs one look per filter. A new filter has room for as
-many ids as are alive, so a filter is past the horizon by the time its second successor begins, and few are alive.
+over the blocks of a segment, so that an id that was never seen costs one look per filter. A new filter has room for
+twice the ids that are alive: most of the time the one before it is past the horizon, and there is no other.
 """
 
 from __future__ import annotations
@@ -114,19 +114,12 @@ class Segment:
         np.bitwise_or.at(np.frombuffer(self.filter, np.uint8), hashes & self.mask, _PATTERN_OF[hashes >> 24 & 255])
         self.room -= len(hashes)
 
-    def lets_through(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
-        """Which of these may be in a block."""
-        pattern = _PATTERN_OF[hashes >> 24 & 255]
-        passed: npt.NDArray[np.bool_] = np.frombuffer(self.filter, np.uint8)[hashes & self.mask] & pattern == pattern
-        return passed
-
 
 class DoneIndex:
     """Runs oldest first, by id.
 
     >>> index = DoneIndex(block_rows=64)
     >>> index.add(0, Run.of([("a", "yes", 1_000)]), ["a"])
-    []
     >>> index.find("a").number, index.find("b")
     (0, None)
     """
@@ -140,27 +133,22 @@ class DoneIndex:
         self.oldest_ms: float = math.inf
         """Time of the newest entry of the oldest block, which can be dropped when that is past."""
 
-    def add(self, number: int, run: Run, ids: list[str]) -> list[int]:
+    def add(self, number: int, run: Run, ids: list[str]) -> None:
         """Put in a run of at most `block_rows` with these ids, newer than all others, the first one's entry `number`.
 
-        Returns the numbers of the entries that it replaces. 0.5 ms for 1,000 ids.
+        0.3 ms for 1,000 ids.
         """
-        hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
         segments = self._segments
-        known = np.zeros(len(ids), np.bool_)
-        for segment in segments:
-            known |= segment.lets_through(hashes)
-        found = [self.find(ids[place]) for place in np.flatnonzero(known).tolist()]
         if not segments or segments[-1].blocks[-1].rows + len(run) > self._block_rows:
             if not segments or segments[-1].room < self._block_rows:
-                segments.append(Segment(max(self.rows, self._block_rows)))
+                segments.append(Segment(2 * max(self.rows, self._block_rows)))
                 self.filters.append((segments[-1].filter, segments[-1].mask))
             segments[-1].blocks.append(Block(self._block_rows))
+        hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
         segments[-1].note(hashes)
         segments[-1].blocks[-1].add(number, run, hashes)
         self.rows += len(run)
         self.oldest_ms = segments[0].blocks[0].newest_ms
-        return [each.number for each in found if each is not None]
 
     def find(self, identity: str) -> Found | None:
         """The newest entry of the id, None if there is none."""
