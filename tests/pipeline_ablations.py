@@ -40,7 +40,8 @@ def without_own_offsets(_hit):
         while True:
             await asyncio.sleep(0.05)
             positions = {tp: offset for owned in self.owned if owned.ready for tp, offset in owned.positions().items()}
-            await Member.show_progress(self, {f"{tp.topic}/{tp.partition}": at for tp, at in positions.items()})
+            if positions:
+                await Member.show_progress(self, {f"{tp.topic}/{tp.partition}": at for tp, at in positions.items()})
 
     async def show_nothing(_self, _offsets):
         pass
@@ -49,23 +50,4 @@ def without_own_offsets(_hit):
     Worker.services = lambda self: {**services(self), "commit": commit(self)}
 
 
-def without_outbox(_hit):
-    """What was found is told at once, before a checkpoint holds it."""
-    from streams.state.outbox import Outbox  # noqa: PLC0415
-
-    Outbox.unpublished = lambda self: [held.record for held in self._held.values()]
-    Outbox.published = lambda self, ids: [self._held.pop(record_id, None) for record_id in ids]
-
-
-def without_claims(_hit):
-    """Whoever was the monitor believes that it still is."""
-    from streams.kafka import monitor  # noqa: PLC0415
-
-    monitor.still_owner = lambda _store, _claim: True
-
-
-ABLATIONS = {
-    "ablation.offsets": without_own_offsets,
-    "ablation.outbox": without_outbox,
-    "ablation.claims": without_claims,
-}
+ABLATIONS = {"ablation.offsets": without_own_offsets}

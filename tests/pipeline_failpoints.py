@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,7 +129,19 @@ def steps_of_publishing(hit):
     Store.put_object = putting
 
 
+def jumping_clock(_hit):
+    """`clock.jumping`: an hour forward, an hour back or right, another one each second."""
+    now, now_ns = time.time, time.time_ns
+
+    def shift_s():
+        return 3600 * (int(now()) % 3 - 1)
+
+    time.time = lambda: now() + shift_s()
+    time.time_ns = lambda: now_ns() + shift_s() * 10**9
+
+
 POINTS = {
+    "clock": jumping_clock,
     "folder": steps_of_writing,
     "outbox": steps_of_telling,
     "claim": steps_of_adopting,
