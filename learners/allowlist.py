@@ -36,7 +36,6 @@ GLOBALS: frozenset[tuple[str, str]] = frozenset({
     ("river.drift.binary.hddm_w", "HDDMW"),
     ("river.drift.binary.hddm_w", "SampleInfo"),
     ("river.drift.kswin", "KSWIN"),
-    ("river.drift.no_drift", "NoDrift"),
     ("river.drift.page_hinkley", "PageHinkley"),
     ("river.forest.adaptive_random_forest", "ARFClassifier"),
     ("river.forest.adaptive_random_forest", "ARFRegressor"),
