@@ -8,20 +8,25 @@ from __future__ import annotations
 
 from streams.config import Config
 from streams.verify.dead_letters import Letters, check_buried, check_failed, read_dead_letters
-from streams.verify.evidence import Evidence, Place
+from streams.verify.evidence import NEVER, Evidence, Logs, Place
 from streams.verify.examples import Fold, check_learning, read_examples
 from streams.verify.findings import Findings
 from streams.verify.inputs import Inputs
-from streams.verify.joins import Reach, account_of, check_identities, check_joins
+from streams.verify.joins import account_of, check_identities, check_joins
 from streams.verify.predictions import check_complete, check_served, read_predictions
-from streams.verify.spans import Span, span_of
+from streams.verify.spans import Reach, Span, span_of
 from streams.verify.telling import check_telling
 from streams.verify.timeline import Outputs, Rules, Timeline
 from streams.verify.windows import check_windows, read_windows
 
 
-def audit(evidence: Evidence) -> Findings:
-    """Judge everything, up to each checkpoint."""
+def audit(evidence: Evidence, slack_ms_min: int = 1_000) -> Findings:
+    """Judge everything, up to each checkpoint.
+
+    Whether an id that comes again had been forgotten is left to the outputs if it was within this time, or within
+    `labels.grace`: workers read partitions at different moments.
+    """
+    rules = rules_of(evidence.config, slack_ms_min)
     config, findings, inputs = evidence.config, Findings(), Inputs(evidence.config)
     letters = read_dead_letters(evidence, findings)
     for shard in range(config.topics.shards):
@@ -33,7 +38,7 @@ def audit(evidence: Evidence) -> Findings:
             findings["examples"].leaves(f"shard-{shard}: it has no checkpoint yet")
         _strangers(fold, config, findings)
         for partition in range(shard, config.topics.partitions, config.topics.shards):
-            _partition(evidence, partition, fold, letters, inputs, findings)
+            _partition(evidence, partition, fold, letters, (inputs, rules), findings)
     if evidence.monitor is not None:
         told = read_windows(evidence, findings)
         check_windows(evidence, told, findings)
@@ -53,7 +58,7 @@ def _strangers(fold: Fold, config: Config, findings: Findings) -> None:
 
 
 def _partition(
-    evidence: Evidence, partition: int, fold: Fold, letters: Letters, inputs: Inputs, findings: Findings
+    evidence: Evidence, partition: int, fold: Fold, letters: Letters, reading: tuple[Inputs, Rules], findings: Findings
 ) -> None:
     """One task: its two inputs, its predictions, and its part of the examples."""
     config, logs = evidence.config, evidence.logs
@@ -77,8 +82,9 @@ def _partition(
     )
     met = fold.labels[partition]
     served = read_predictions(evidence, partition, findings)
-    outputs = Outputs(served.subjects, met.met, letters.outputs(*places))
-    timeline = Timeline(rules_of(config), inputs, outputs, believe=bool(events.lost or labels.lost))
+    outputs = Outputs(served.subjects, met.met, _met_ms(fold, logs), letters.outputs(*places))
+    inputs, rules = reading
+    timeline = Timeline(rules, inputs, outputs, believe=bool(events.lost or labels.lost))
     timeline.run(
         logs.read(events.place, events.begin, events.stop),
         logs.read(labels.place, labels.begin, labels.stop),
@@ -87,21 +93,33 @@ def _partition(
         _dark(evidence, events, labels),
         whole=letters.whole,
     )
-    reach = Reach(events=events, labels=labels, events_end=logs.ends[places[0]], labels_end=logs.ends[places[1]])
+    reach = Reach(
+        events=events,
+        labels=labels,
+        events_end=logs.ends[places[0]],
+        labels_end=logs.ends[places[1]],
+        examples=f"{fold.place[0]}/{fold.place[1]}",
+    )
     check_identities(account, events, labels, timeline, findings)
-    check_complete(served, events, reach.events_end, timeline, account.part, findings)
+    check_complete(served, events, reach.events_end, timeline, checkpoint, findings)
     check_joins(account, reach, timeline, met, served, findings)
-    check_served(served, met, events, labels, findings, account.part, f"{fold.place[0]}/{fold.place[1]}")
+    check_served(served, met, reach, timeline, findings, account.part)
     check_buried(letters, events, labels, timeline, findings)
 
 
-def rules_of(config: Config) -> Rules:
+def _met_ms(fold: Fold, logs: Logs) -> int:
+    """See `Outputs.met_ms`; without a record left, all may be gone."""
+    return fold.first_ms or (NEVER if logs.begins[fold.place] else 0)
+
+
+def rules_of(config: Config, slack_ms_min: int) -> Rules:
     """The configuration's own."""
     return Rules(
         wait_ms=config.labels.wait_ms,
         early_ms=config.labels.early_ms,
         grace_ms=config.labels.grace_ms,
         horizon_ms=config.join.dedupe_horizon_ms,
+        slack_ms=max(config.labels.grace_ms, slack_ms_min),
     )
 
 

@@ -16,6 +16,8 @@ from streams.config import Config
 
 Place = tuple[str, int]
 """Topic and partition."""
+NEVER = 1 << 62
+"""A time, in ms, later than any record's."""
 
 
 class Row(Protocol):

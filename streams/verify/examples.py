@@ -42,6 +42,8 @@ class Fold:
     """Where the checkpoint had read to; there is none before the first."""
     ledger: Counter[str] = field(default_factory=Counter)
     chain: bytes = b""
+    first_ms: int = 0
+    """Record time of the first one held, where the log no longer begins at 0: what is older may have been removed."""
     records: int = 0
     failed: list[int] = field(default_factory=list)
     """Offsets of what is no example."""
@@ -57,6 +59,8 @@ def read_examples(evidence: Evidence, shard: int, inputs: Inputs) -> Fold:
     decode = msgspec.json.Decoder(Example).decode
     for row in logs.read(place, fold.begin, max(fold.stop, logs.ends[place])):
         learning = row.offset < fold.stop
+        if fold.begin and not fold.first_ms:
+            fold.first_ms = row.timestamp
         fold.records += learning
         try:
             example = decode(row.value or b"")

@@ -12,7 +12,7 @@ from streams.verify.evidence import Checkpoint
 from streams.verify.examples import CORRECTED, Met
 from streams.verify.findings import Findings
 from streams.verify.predictions import Served
-from streams.verify.spans import Span
+from streams.verify.spans import Reach, Span
 from streams.verify.timeline import CORRECTION, JOINED, LENIENT, UNKNOWN, WAITS, Timeline
 
 _FATES = (
@@ -135,17 +135,6 @@ def _still_open(account: Account, events: Span, labels: Span, timeline: Timeline
             findings["labels"].breaks(f"{place}/{offset}", f"waits in the checkpoint, and is {_FATES[fate]}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """How far judgement goes in one partition."""
-
-    events: Span
-    labels: Span
-    events_end: int
-    """End of the features log."""
-    labels_end: int
-
-
 def check_joins(
     account: Account, reach: Reach, timeline: Timeline, met: Met, served: Served, findings: Findings
 ) -> None:
@@ -159,10 +148,10 @@ def check_joins(
             found[_FATES[fate]] += 1
         elif marked & LENIENT or fate == UNKNOWN or (fate == WAITS and _has_met_since(offset, got, account, reach)):
             found["unjudged"] += 1
-        elif fate == JOINED and not got and account.ledger["gap_predictions"] and not served.subjects[want - 2]:
-            found["unheld"] += 1
-        else:
+        elif got or (offset >= timeline.met_from and not _given_up(want, account, served)):
             promise.breaks(f"{place}/{offset}", _wrong(want, got))
+        else:
+            found["gone"] += 1
     for offset, got in met.met:
         if offset >= reach.labels_end or _is_hole(offset, reach.labels, timeline):
             promise.breaks(f"{place}/{offset}", "does not exist, and there is an example with it")
@@ -175,8 +164,9 @@ def check_joins(
         corrected=found["a correction"],
         examples=sum(1 for _ in met.met),
     )
-    if found["unheld"]:
-        promise.leaves(f"{account.part}: {found['unheld']:,} labels are of predictions that a rebuild went on without")
+    if found["gone"]:
+        whose = "whose example or prediction is no longer held"
+        promise.leaves(f"{account.part}: not checkable for {found['gone']:,} labels, {whose}")
     if timeline.trust_ms is not None and (found["unjudged"] or timeline.believe):
         behind = "what came before may have mattered"
         promise.leaves(f"{account.part}: not checkable at the beginning of {reach.events} and {reach.labels}: {behind}")
@@ -185,6 +175,11 @@ def check_joins(
 def _has_met_since(offset: int, got: int, account: Account, reach: Reach) -> bool:
     """Whether a label that waited as of the checkpoint may have met its event by now."""
     return got - 2 >= reach.events.stop or (got == CORRECTED and offset in account.waiting)
+
+
+def _given_up(want: int, account: Account, served: Served) -> bool:
+    """Whether a rebuild went on without the prediction that this label should have met."""
+    return want > CORRECTED and bool(account.ledger["gap_predictions"]) and not served.subjects[want - 2]
 
 
 def _is_hole(offset: int, labels: Span, timeline: Timeline) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from streams.verify.columns import Column, digest
-from streams.verify.evidence import Evidence, Place
+from streams.verify.evidence import NEVER, Checkpoint, Evidence, Place
 from streams.verify.examples import Met
-from streams.verify.findings import Findings
-from streams.verify.spans import Span
+from streams.verify.findings import Findings, Promise
+from streams.verify.spans import Reach, Span
 from streams.verify.timeline import LENIENT, MISTOLD, PREDICTED, Timeline
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, KeyError, TypeError)
@@ -43,6 +43,8 @@ def read_predictions(evidence: Evidence, partition: int, findings: Findings) -> 
     """Everything that one partition says."""
     place, logs = (evidence.config.topic("predictions"), partition), evidence.logs
     served = Served(place, logs.begins[place])
+    if served.begin >= logs.ends[place]:
+        served.first_ms = NEVER
     for row in logs.read(place, served.begin, logs.ends[place]):
         served.first_ms = served.first_ms or row.timestamp
         served.records += 1
@@ -69,25 +71,20 @@ def read_predictions(evidence: Evidence, partition: int, findings: Findings) -> 
     return served
 
 
-def check_complete(served: Served, events: Span, ends: int, timeline: Timeline, part: str, findings: Findings) -> None:
-    """One prediction for each event that was taken, of its own features; none of anything else."""
+def check_complete(
+    served: Served, events: Span, ends: int, timeline: Timeline, task: Checkpoint, findings: Findings
+) -> None:
+    """One prediction for each event that was taken, of its own features; none of anything else.
+
+    An owner that lost its partition unawares may predict once more what its successor has predicted. A partition that
+    never had a second owner has no such excuse.
+    """
+    part = task.name
     promise, (topic, partition) = findings["complete"], served.place
-    told = unheld = beyond = 0
-    for source, fate in timeline.event_fates:
-        at = f"{events.place[0]}/{partition}/{source}"
-        if fate == MISTOLD:
-            promise.breaks(
-                f"{topic}/{partition}/{served.where[source] - 1}",
-                f"is not of the event {at}: id, features or time differ",
-            )
-        elif fate != PREDICTED:
-            continue
-        elif served.subjects[source]:
-            told += 1
-        elif served.begin and timeline.event_ms[source] <= served.first_ms:
-            unheld += 1
-        else:
-            promise.breaks(at, "was taken, and there is no prediction of it")
+    told, unheld = _told(served, events, timeline, promise)
+    for source in sorted(served.again) if task.generation == 1 else ():
+        promise.breaks(f"{events.place[0]}/{partition}/{source}", "was predicted anew, and nobody had taken over")
+    beyond = 0
     for source, _ in served.subjects:
         beyond += events.stop <= source < ends
         if problem := _needless(source, events, ends, timeline.event_fates[source]):
@@ -106,6 +103,25 @@ def check_complete(served: Served, events: Span, ends: int, timeline: Timeline, 
         promise.leaves(f"{part}: {first}: {unheld:,} predictions are no longer held")
 
 
+def _told(served: Served, events: Span, timeline: Timeline, promise: Promise) -> tuple[int, int]:
+    """How many events have their prediction, and how many may have had it in what is no longer held."""
+    told = unheld = 0
+    for source, fate in timeline.event_fates:
+        at = f"{events.place[0]}/{events.place[1]}/{source}"
+        if fate == MISTOLD:
+            said = f"{served.place[0]}/{served.place[1]}/{served.where[source] - 1}"
+            promise.breaks(said, f"is not of the event {at}: id, features or time differ")
+        elif fate != PREDICTED:
+            continue
+        elif served.subjects[source]:
+            told += 1
+        elif served.begin and timeline.event_ms[source] <= served.first_ms:
+            unheld += 1
+        else:
+            promise.breaks(at, "was taken, and there is no prediction of it")
+    return told, unheld
+
+
 def _needless(source: int, events: Span, ends: int, fate: int) -> str:
     """Why there must be no prediction of this; empty if there may be."""
     if source >= ends:
@@ -115,30 +131,31 @@ def _needless(source: int, events: Span, ends: int, fate: int) -> str:
     return f"is of source {source:,}, which is a duplicate, a dead letter or nothing"
 
 
-def check_served(
-    served: Served, met: Met, events: Span, labels: Span, findings: Findings, part: str, examples: str
-) -> None:
-    """Each example is its event's first prediction with a label behind it; `examples` is what their log is called."""
+def check_served(served: Served, met: Met, reach: Reach, timeline: Timeline, findings: Findings, part: str) -> None:
+    """Each example is a prediction of its event with a label behind it.
+
+    It is the first one, unless an owner that had lost its partition unawares was the one to join the label.
+    """
     promise = findings["served"]
-    same = unheld = 0
+    same = repeated = unheld = 0
     for label, kind in met.met:
         source = kind - 2
         if source < 0:
             continue
         said, first = met.said[label], served.digests[source]
-        at = f"{examples}/{met.where[label] - 1}"
+        at = f"{reach.examples}/{met.where[label] - 1}"
         if said == first:
             same += 1
-        elif not first and served.begin:
+        elif served.begin and timeline.event_ms[source] <= served.first_ms:
             unheld += 1
         elif not first:
-            if source < events.stop and label < labels.stop:
+            if source < reach.events.stop and label < reach.labels.stop:
                 promise.breaks(at, f"was never served: there is no prediction of source {source:,}")
         elif said in served.again.get(source, ()):
-            promise.breaks(at, f"is a repeated prediction of source {source:,}, not the one served first")
+            repeated += 1
         else:
             promise.breaks(at, f"is not what was served: it differs from the prediction of source {source:,}")
-    promise.counts(part, examples_as_served=same)
+    promise.counts(part, examples_as_served=same, as_served_again=repeated)
     if unheld:
         first_held = f"not checkable before offset {served.begin:,} of {served.place[0]}/{served.place[1]}"
         promise.leaves(f"{part}: {first_held}: {unheld:,} examples are of predictions no longer held")

@@ -32,6 +32,19 @@ class Span:
         return f"{self.place[0]}/{self.place[1]} [{self.begin:,}, {self.stop:,})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far judgement goes in one partition."""
+
+    events: Span
+    labels: Span
+    events_end: int
+    """End of the features log."""
+    labels_end: int
+    examples: str
+    """What the log of its examples is called."""
+
+
 def span_of(logs: Logs, place: Place, stop: int, counted: int, *, later: bool, first: int | None = None) -> Span:
     """What a state that read to `stop` and counted so many records has folded.
 

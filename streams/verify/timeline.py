@@ -28,7 +28,6 @@ JOINED, DUPLICATE, CORRECTION, ORPHAN, WAITS, LABEL_DEAD, UNKNOWN = 1, 2, 3, 4, 
 """Fates of a label; `WAITS` is one whose event has not come, late or early."""
 LENIENT = 0x80
 """Beside a fate: it may as well have been another."""
-SLACK_MS_MIN = 1_000
 _CORRECTED = 1
 _SWEEP_ROWS = 1 << 16
 
@@ -41,11 +40,8 @@ class Rules:
     early_ms: int
     grace_ms: int
     horizon_ms: int
-
-    @property
-    def slack_ms(self) -> int:
-        """How far a worker's stream time may be from that of an ideal observer."""
-        return max(self.grace_ms, SLACK_MS_MIN)
+    slack_ms: int
+    """How far a worker's stream time may be from that of an ideal observer."""
 
     @property
     def memory_ms(self) -> int:
@@ -60,6 +56,8 @@ class Outputs(NamedTuple):
     """Event → digest of its first prediction's id, features and time; 0: none."""
     met: Column
     """Label → its first example: 1 for a correction, else the event's offset + 2; 0: none."""
+    met_ms: int
+    """Record time of the first example held, 0 if all of them are: those of earlier labels may be gone."""
     dead: Mapping[tuple[str, int], bool]
     """Kind (`event`, `label`) and offset of the dead letters → whether the reason is a setting, which may change."""
 
@@ -82,6 +80,8 @@ class Timeline:
         self.event_fates, self.label_fates = Column("B"), Column("B")
         self.event_ms, self.label_events = Column(), Column()
         """`label_events`: the event that a label joined, + 1."""
+        self.met_from = 0
+        """Examples of labels below this offset may be gone."""
         self.counts: Counter[str] = Counter()
         self.either: Counter[str] = Counter()
         """Decisions that could have gone otherwise, and left no trace."""
@@ -186,6 +186,8 @@ class Timeline:
     def _label(self, row: Row, at: str, buried: Promise) -> None:
         offset = row.offset
         self.counts["labels"] += 1
+        if row.timestamp <= self.outputs.met_ms:
+            self.met_from = offset + 1
         label = self.inputs.label(row)
         if self._is_dead("label", offset, label.problem, at, buried, arguable=label.arguable):
             self.counts["label_dead"] += 1
