@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from learners.allowlist import Allowlist
 from learners.output import NOT_FINITE, NOTHING, Features, Output, predictor
@@ -17,6 +17,10 @@ JOURNAL_MAX = 1000
 
 Each time so many more are learnt, the candidate also looks whether the model still answers with numbers.
 """
+
+
+Row: TypeAlias = tuple[Features, Any]
+"""Features, and what `Target.to_model` gave for the label: bool, place or number."""
 
 
 class Failure(NamedTuple):
@@ -46,7 +50,7 @@ class Candidate:
         self._target = target
         self._allow = allow
         self._failures_max = failures_max
-        self.journal: list[tuple[Features, Any]] = []
+        self.journal: list[Row] = []
         self._learnt_before = 0  # the journal
         self._journal_max = JOURNAL_MAX
         self._snapshot = dumps(model)
@@ -58,19 +62,32 @@ class Candidate:
         self._learn_one: Callable[[Features, Any], object] = quick.learn_one
         self.predict: Callable[[Features], Output] = predictor(quick, self._target)
 
-    def learn(self, features: Features, answer: Any) -> Failure | None:  # noqa: ANN401 - bool, place or number
-        """Fold in one example; `answer` is what `Target.to_model` gave. The mapping is kept: do not change it."""
-        if self.suspended:
-            return None
-        try:
-            self._learn_one(features, answer)
-        except Exception as error:  # noqa: BLE001 - a model may raise anything; nothing else runs in here
-            return self._failed(type(error).__name__)
-        if self.streak:
-            self.streak = 0
-        journal = self.journal
-        journal.append((features, answer))
-        return self._full(features) if len(journal) >= self._journal_max else None
+    def learn(self, rows: Sequence[Row]) -> list[tuple[int, Failure]]:
+        """Fold in examples in their order; answers (place in `rows`, failure) for those it could not learn.
+
+        How they were grouped makes no difference. The mappings are kept: do not change them.
+        """
+        failures: list[tuple[int, Failure]] = []
+        at = 0
+        while at < len(rows) and not self.suspended:
+            part = rows[at : at + self._journal_max - len(self.journal)]
+            learn_one, learnt, error = self._learn_one, 0, ""
+            try:
+                for features, answer in part:
+                    learn_one(features, answer)
+                    learnt += 1
+            except Exception as problem:  # noqa: BLE001 - a model may raise anything; nothing else runs in here
+                error = type(problem).__name__
+            if learnt:
+                self.journal += part[:learnt]
+                self.streak = 0
+            at += learnt
+            if error:
+                failures.append((at, self._failed(error)))
+                at += 1
+            elif len(self.journal) >= self._journal_max and (failure := self._full(part[-1][0])) is not None:
+                failures.append((at - 1, failure))
+        return failures
 
     @property
     def learnt(self) -> int:

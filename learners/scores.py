@@ -7,7 +7,7 @@ Source: A. P. Dawid, "Present position and potential developments: the prequenti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from learners.output import Said
@@ -48,13 +48,19 @@ class PrequentialScores:
         A candidate that is not among `outputs` said nothing; outputs of others are ignored. The mapping is kept for
         a while: do not change it afterwards.
         """
+        self.update_all([(label, outputs)])
+
+    def update_all(self, examples: Sequence[tuple[Label, Mapping[str, Said]]]) -> None:
+        """As `update` for each in turn; a LabelError comes before any is folded in."""
+        answers, target = self._answers, self.target
         try:
-            truth = self._answers[label] if self._answers else float(label)
+            if answers:
+                self._pending += [(answers[label], outputs) for label, outputs in examples]
+            else:
+                self._pending += [(float(label), outputs) for label, outputs in examples]
         except KeyError:  # free while it does not happen, unlike parsing again
-            truth = self.target.to_model(self.target.parse(label))
-        pending = self._pending
-        pending.append((truth, outputs))
-        if len(pending) >= PENDING_MAX:
+            self._pending += [(target.to_model(target.parse(label)), outputs) for label, outputs in examples]
+        if len(self._pending) >= PENDING_MAX:
             self._fold()
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from streams.stages.merge import Row
 from streams.stages.task import DeadLetter
 from streams.state.intervals import Intervals
 
+_link = hashlib.blake2b
 _EXAMPLE: Callable[[bytes], Example] = msgspec.json.Decoder(Example).decode
 
 
@@ -94,49 +95,59 @@ class Learner:
     def learn(self, rows: Iterable[Row]) -> list[DeadLetter]:
         """Fold in rows of `examples`, in offset order; rows below `version` are skipped."""
         dead: list[DeadLetter] = []
+        fresh: list[tuple[Row, Example]] = []
+        first_time, labels, ledger, chain = self.learnt.first_time, self.labels, self.ledger, self.chain
         for row in rows:
             if row.offset < self.version:
                 continue
             self.version = row.offset + 1
             try:
                 example = _EXAMPLE(row.value or b"")
-                if (type(example.label), example.label) not in self.labels:
+                if (type(example.label), example.label) not in labels:
                     self.candidates.target.parse(example.label)
             except (msgspec.DecodeError, ValueError, RecursionError):
-                self.ledger["failed"] += 1
+                ledger["failed"] += 1
                 dead.append(DeadLetter(self.topic, self.shard, row, "$ must be an example as millrace writes them"))
                 continue
             partition, offset = example.label_source
-            if not self.learnt.first_time(partition, offset, example.closed):
-                self.ledger["duplicate"] += 1
+            if not first_time(partition, offset, example.closed):
+                ledger["duplicate"] += 1
             elif example.kind == "correction":
-                self.ledger["correction"] += 1  # learning skips it: a model cannot unlearn
+                ledger["correction"] += 1  # learning skips it: a model cannot unlearn
             else:
-                reason = self._learn(example)
-                self.chain = hashlib.blake2b(b"%b%d/%d" % (self.chain, partition, offset), digest_size=16).digest()
-                if reason:
-                    dead.append(DeadLetter(self.topic, self.shard, row, reason))
+                fresh.append((row, example))
+                chain = _link(b"%b%d/%d" % (chain, partition, offset), digest_size=16).digest()
+        self.chain = chain
+        if fresh:
+            dead += self._learn(fresh)
+            dead.sort(key=_offset)
         return dead
 
-    def _learn(self, example: Example) -> str:
-        self.scores.update(example.label, {**example.candidates, example.model: example})
-        self.ledger["learnt"] += 1
-        failures = self.candidates.learn(example.features, example.label)
-        if not failures:
-            return ""
-        self.ledger["candidate_failed"] += len(failures)
-        return "; ".join(
-            f"candidate {failure.candidate} raised {failure.error} in learn_one"
-            + (" and is suspended" if failure.suspended else "")
-            for failure in failures
+    def _learn(self, fresh: Sequence[tuple[Row, Example]]) -> list[DeadLetter]:
+        self.scores.update_all(
+            [(example.label, {**example.candidates, example.model: example}) for _, example in fresh]
         )
+        self.ledger["learnt"] += len(fresh)
+        failures = self.candidates.learn_all([(example.features, example.label) for _, example in fresh])
+        if not failures:
+            return []
+        self.ledger["candidate_failed"] += len(failures)
+        reasons: dict[int, list[str]] = {}
+        for place, failure in failures:
+            suspended = " and is suspended" if failure.suspended else ""
+            reasons.setdefault(place, []).append(
+                f"candidate {failure.candidate} raised {failure.error} in learn_one{suspended}"
+            )
+        return [
+            DeadLetter(self.topic, self.shard, fresh[place][0], "; ".join(found)) for place, found in reasons.items()
+        ]
 
     def dump(self) -> dict[str, Any]:
         """State as of now, msgpack-able: candidates as their snapshot."""
         return {
             "next": self.version,
             "learnt": self.learnt.dump(),
-            "ledger": dict(self.ledger),
+            "ledger": dict(sorted(self.ledger.items())),  # how the log came in parts is not to be seen
             "chain": self.chain,
             "candidates": self.candidates.snapshot(),
             "scores": self.scores.snapshot(),
@@ -145,3 +156,7 @@ class Learner:
     def counts(self) -> dict[str, int]:
         """The ledger: examples = learnt + correction + duplicate + failed."""
         return dict(self.ledger)
+
+
+def _offset(letter: DeadLetter) -> int:
+    return letter.row.offset

@@ -49,6 +49,37 @@ def test_names_are_champion_challengers_baselines():
     assert tuple(build(champion="linear").predict({"x": 1.0})) == ("linear", "fragile", "no_change", "prior")
 
 
+HISTORY = st.lists(
+    st.tuples(st.sampled_from(({"x": 1.0}, {"x": -2.0}, {"x": 3.0, "bad": 1.0})), st.sampled_from(["no", "yes"])),
+    max_size=40,
+)
+
+
+@given(HISTORY, st.lists(st.integers(1, 12), max_size=10), st.integers(1, 6), st.integers(2, 7))
+@settings(max_examples=60, deadline=None)
+def test_how_examples_are_grouped_makes_no_difference(history, sizes, failures_max, journal_max):
+    """Bad ones among them, journals that fill up, candidates that are suspended half-way: as one by one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one_candidate, "JOURNAL_MAX", journal_max)  # the real one is too long for many examples
+        grouped, single = build(failures_max=failures_max), build(failures_max=failures_max)
+        told, at = [], 0
+        for size in [*sizes, len(history)]:
+            told += [(at + place, failure) for place, failure in grouped.learn_all(history[at : at + size])]
+            at = min(len(history), at + size)
+        expected = [(place, failure) for place, example in enumerate(history) for failure in single.learn(*example)]
+        assert told == expected
+        assert grouped.snapshot() == single.snapshot()
+        assert grouped.predict({"x": 1.0}) == single.predict({"x": 1.0})
+
+
+def test_a_label_unknown_among_many_stops_them_all():
+    """Nothing of the group is learnt, by models or baselines."""
+    candidates, untouched = build(), build()
+    with pytest.raises(LabelError):
+        candidates.learn_all([({"x": 1.0}, "yes"), ({"x": 1.0}, "maybe")])
+    assert candidates.snapshot() == untouched.snapshot()
+
+
 def test_a_half_learnt_example_leaves_no_trace():
     """The candidate that raised is as if the example had never come; the others have learnt it."""
     candidates, untouched = build(), build()
