@@ -179,7 +179,7 @@ class Timeline:
             until_ms = done[1] + rules.horizon_ms
         if until_ms is None:
             return True, False
-        return until_ms < self.now_ms, abs(until_ms - self.now_ms) <= slack_ms
+        return until_ms < self.now_ms, abs(until_ms - self.now_ms) < slack_ms
 
     # -- labels --------------------------------------------------------------------------------------------------
 
@@ -228,7 +228,7 @@ class Timeline:
         label, since_ms = done
         until_ms = since_ms + self.rules.horizon_ms
         known, same = until_ms >= self.now_ms, label == entry.label
-        if abs(until_ms - self.now_ms) <= self.rules.slack_ms:
+        if abs(until_ms - self.now_ms) < self.rules.slack_ms:
             self.either["labels"] += 1
             known = same if self.outputs.met[entry.offset] == 0 else self.outputs.met[entry.offset] == _CORRECTED
         if not known:

@@ -1,0 +1,378 @@
+"""Each promise, broken by hand, is found and its place is named; a run that keeps them is passed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from promised_run import (
+    ALERTS,
+    EXAMPLES,
+    INCIDENT,
+    LEDGER,
+    WINDOWS,
+    alert,
+    example,
+    incident,
+    letters,
+    log,
+    monitor,
+    prediction,
+    replaced,
+    request,
+    rows,
+    run,
+    shard_over,
+    task,
+    window,
+)
+
+from streams.verify.audit import audit
+
+
+def told(evidence):
+    """`promise: place what` of each offence."""
+    return [f"{promise.name}: {each.at} {each.what}" for promise in audit(evidence).broken for each in promise.offences]
+
+
+def again(role, *values):
+    """A topic with more records behind it."""
+    held = rows(role)
+    return [
+        *held,
+        *(row._replace(offset=len(held) + n, timestamp=9999) for n, row in enumerate(log(*[(0, v) for v in values]))),
+    ]
+
+
+KEPT = {
+    "as it is": run(),
+    "an example was said again, and dropped": run((*EXAMPLES, EXAMPLES[1])),
+    "a prediction was repeated byte for byte": run(predictions=again("predictions", prediction(0))),
+    "a prediction was repeated otherwise after a takeover": run(
+        predictions=again("predictions", prediction(0, prediction="yes")), task=task(generation=2)
+    ),
+    "an alert was told twice": run(alerts=again("alerts", ALERTS[0])),
+    "a window was told twice": run(metrics=again("metrics", WINDOWS[2])),
+    "the last window and alert are still in the outbox": run(
+        metrics=rows("metrics")[:-1],
+        alerts=rows("alerts")[:-1],
+        monitor=monitor(outbox=[("metrics", WINDOWS[3]), ("alerts", ALERTS[2])]),
+    ),
+    "a window was told since the checkpoint": run(
+        metrics=again("metrics", window(5)), monitor=monitor(4), after=monitor(5)
+    ),
+    "an incident began since the checkpoint, and is not told yet": run(
+        metrics=again("metrics", window(5, incident(5))), monitor=monitor(4), after=monitor(5)
+    ),
+    "a rebuild has begun a new history": run(
+        metrics=again("metrics", window(1) | {k: window(9)[k] for k in ("id", "cut")}), monitor=monitor(1, asked="")
+    ),
+    "the reference was taken anew while an incident lasted": run(
+        alerts=log(*[(0, said) for said in (ALERTS[0], ALERTS[1], alert("recovered", 3))]),
+    ),
+    "nothing is known of the monitor": run(metrics=[], alerts=[], retrain=[], monitor=None),
+    "nothing was done yet": run(
+        (), predictions=[], metrics=[], alerts=[], retrain=[], task=None, shard=None, monitor=None
+    ),
+    "an event was too large by a setting that is another now": run(
+        features=replaced("features", 5, {"id": "e8", "features": {"x": 1.0}}),
+        **{
+            "dead-letters": [
+                row._replace(headers=(("reason", b"(input.event_bytes_max)"),)) for row in rows("dead-letters")
+            ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("evidence", KEPT.values(), ids=KEPT.keys())
+def test_a_run_that_keeps_its_promises_passes(evidence):
+    """Nothing is found where nothing is broken."""
+    assert told(evidence) == []
+
+
+SKIPPED = shard_over([example(*row) for row in EXAMPLES[:3]])
+BROKEN = {
+    # what is learnt
+    "a doubled example is learnt, the filter being broken": (
+        run(
+            (*EXAMPLES, EXAMPLES[1]),
+            shard=shard_over([example(*row) for row in (*EXAMPLES, EXAMPLES[1])], filtered=False),
+        ),
+        "learnt: p.examples/0 [0, 5) learnt must be 3",
+    ),
+    "learnt in another order than the log": (
+        run(shard=shard_over([example(*row) for row in EXAMPLES[::-1]])),
+        "learnt: p.examples/0 [0, 4) learnt in another order",
+    ),
+    "an example was skipped": (
+        run(shard=replace(SKIPPED, offsets={"p.examples/0": 4}, state={**SKIPPED.state, "next": 4})),
+        "examples: p.examples/0 [0, 4) 4 examples, 3 accounted for",
+    ),
+    "a label is lost on its way": (run(EXAMPLES[1:]), "joins: p.labels/0/0 was never learnt"),
+    "a label is learnt that came too late": (
+        run((*EXAMPLES, ("e2", 5))),
+        "joins: p.labels/0/5 must not be learnt",
+    ),
+    "a label meets another event": (
+        run((*EXAMPLES[:2], ("e2", 2), EXAMPLES[3])),
+        "joins: p.labels/0/2 must have met event 3, and has met 2",
+    ),
+    "a correction is never told": (run(EXAMPLES[:3]), "joins: p.labels/0/4 is a correction that was never told"),
+    "a correction is learnt": (
+        run((*EXAMPLES[:3], prediction(0) | example("e0", 4) | {"kind": "example"})),
+        "joins: p.labels/0/4 must be a correction",
+    ),
+    "a label is invented": (
+        run((*EXAMPLES, example("e2", 5) | {"label_source": [0, 99]})),
+        "joins: p.labels/0/99 does not exist",
+    ),
+    "an example is of no event": (
+        run((*EXAMPLES, example("e2", 5) | {"source": 99})),
+        "joins: p.labels/0/5 has met an event that does not exist",
+    ),
+    "an example is of another partition": (
+        run((*EXAMPLES, example("e2", 5) | {"label_source": [3, 5]})),
+        "joins: p.labels/3/5 has an example in shard 0",
+    ),
+    # what is served
+    "what is learnt is not what was served": (
+        run((example(*EXAMPLES[0], prediction="yes"), *EXAMPLES[1:])),
+        "served: p.examples/0/0 is not what was served",
+    ),
+    "an example lacks what was served": (
+        run(({k: v for k, v in example(*EXAMPLES[0]).items() if k != "candidates"}, *EXAMPLES[1:])),
+        "served: p.examples/0/0 is not what was served",
+    ),
+    "an event has no prediction": (run(predictions=rows("predictions")[1:]), "complete: p.features/0/0 was taken"),
+    "an example was never served": (
+        run(predictions=rows("predictions")[1:]),
+        "served: p.examples/0/0 was never served",
+    ),
+    "an event is predicted anew by the only owner there was": (
+        run(predictions=again("predictions", prediction(0, prediction="yes"))),
+        "complete: p.features/0/0 was predicted anew",
+    ),
+    "a prediction says other features than its event": (
+        run(predictions=replaced("predictions", 4, prediction(4, features={"x": 2.0}))),
+        "complete: p.predictions/0/4 is not of the event p.features/0/4",
+    ),
+    "a repeated prediction is of another event": (
+        run(predictions=again("predictions", prediction(0, id="e7"))),
+        "complete: p.predictions/0/5 tells of another event under source 0",
+    ),
+    "a duplicate has a prediction": (
+        run(predictions=again("predictions", prediction(4, source=6))),
+        "complete: p.predictions/0/5 is of source 6, which is a duplicate",
+    ),
+    "there is a prediction of nothing": (
+        run(predictions=again("predictions", prediction(4, source=70))),
+        "complete: p.predictions/0/5 is of an event that does not exist",
+    ),
+    "there are predictions and no state": (run(task=None), "complete: p.predictions/0 [0, 5) there are predictions"),
+    # the ledger
+    "a label is in no column of the ledger": (
+        run(task=task(ledger=LEDGER | {"duplicate": 0})),
+        "labels: p.labels/0 [0, 8) 1 labels are in no column",
+    ),
+    "a label is in two columns of the ledger": (
+        run(task=task(ledger=LEDGER | {"duplicate": 2})),
+        "labels: p.labels/0 [0, 8) 9 labels accounted for",
+    ),
+    "a label is in the wrong column": (
+        run(task=task(ledger=LEDGER | {"duplicate": 0, "orphan": 1})),
+        "labels: p.labels/0 [0, 8) duplicate must be 1",
+    ),
+    "an event is in no column": (
+        run(task=task(ledger=LEDGER | {"event_duplicate": 0})),
+        "events: p.features/0 [0, 7) 1 events are in no column",
+    ),
+    "an event is in the wrong column": (
+        run(task=task(ledger=LEDGER | {"event_duplicate": 0, "event_dead": 2})),
+        "events: p.features/0 [0, 7) event duplicate must be 1",
+    ),
+    "a prediction is in no column of the ledger": (
+        run(task=task(ledger=LEDGER | {"expired": 0})),
+        "predictions: task-0 5 predictions",
+    ),
+    "a pending prediction is forgotten": (
+        run(task=task(open=[], ledger=LEDGER | {"expired": 2})),
+        "predictions: p.features/0/4 awaits its label",
+    ),
+    "an expired prediction is pending": (
+        run(task=task(open=[2, 1, 1, 1], ledger=LEDGER | {"expired": 0})),
+        "predictions: p.features/0/2 is pending",
+    ),
+    "a label that waits is forgotten": (
+        run(task=task(waiting={}, ledger=LEDGER | {"orphan": 1})),
+        "labels: p.labels/0/6 may still meet its event",
+    ),
+    "a label waits that has joined": (
+        run(task=task(waiting={"e9": [[0, 40, "no", b"", False]]})),
+        "labels: p.labels/0/0 waits in the checkpoint, and is joined",
+    ),
+    "the last checkpoint counts more than it has read": (
+        run(task=task(labels=7)),
+        "labels: p.labels/0 [0, 7) 8 labels accounted for",
+    ),
+    # dead letters
+    "a bad record has no dead letter": (
+        run(**{"dead-letters": letters("p.labels/0/7")}),
+        "dead_letters: p.features/0/5 is no event, and no dead letter",
+    ),
+    "a bad label has no dead letter": (
+        run(**{"dead-letters": letters("p.features/0/5")}),
+        "dead_letters: p.labels/0/7 is no label, and no dead letter",
+    ),
+    "a good record is buried": (
+        run(**{"dead-letters": letters("p.features/0/5", "p.labels/0/7", "p.features/0/2")}),
+        "dead_letters: p.features/0/2 a good event",
+    ),
+    "a dead letter is of nothing": (
+        run(**{"dead-letters": letters("p.features/0/5", "p.labels/0/7", "p.labels/0/70")}),
+        "dead_letters: p.dead-letters/0/2 is of a record that does not exist",
+    ),
+    "a dead letter names no place": (
+        run(**{"dead-letters": letters("p.features/0/5", "p.labels/0/7", "elsewhere")}),
+        "dead_letters: p.dead-letters/0/2 names no place",
+    ),
+    # the history
+    "a window is told twice and differently": (
+        run(metrics=again("metrics", window(3))),
+        "windows: p.metrics/0/4 window 3 was told before",
+    ),
+    "a window is missing": (
+        run(metrics=[row for row in rows("metrics") if row.offset != 2]),
+        "windows: p.metrics/0/3 window 4 follows 2",
+    ),
+    "the first window is missing": (
+        run(metrics=rows("metrics")[1:]),
+        "windows: p.metrics/0/1 windows must be told from 1",
+    ),
+    "the monitor forgot a window it had told": (
+        run(monitor=monitor(3)),
+        "windows: p.metrics/0/3 window 4 was told, the monitor's history has 3",
+    ),
+    "the last window was never told": (run(monitor=monitor(5)), "windows: monitor its history has 5 windows, 4"),
+    "a window's cut is another": (
+        run(metrics=replaced("metrics", 0, window(1, id="other"))),
+        "windows: p.metrics/0/0 window 1 does not bear the name",
+    ),
+    "a window goes back": (
+        run(metrics=replaced("metrics", 3, window(4) | {k: window(0)[k] for k in ("id", "cut")})),
+        "windows: p.metrics/0/3 window 4 does not end behind",
+    ),
+    "a cut is told of two windows": (
+        run(metrics=again("metrics", window(5) | {k: window(4)[k] for k in ("id", "cut")}), monitor=monitor(5)),
+        "windows: p.metrics/0/4 window 5 does not end behind",
+    ),
+    "something was told, and there is no state": (run(monitor=None), "windows: p.metrics/0 something was told"),
+    # alerts
+    "an alert is of no window": (
+        run(alerts=again("alerts", alert("started", 7, begun=7))),
+        "alerts: p.alerts/0/3 " + incident(7) + "/started/1 is of no window",
+    ),
+    "an alert is of an incident that never was": (
+        run(alerts=again("alerts", alert("started", 4, begun=4))),
+        "alerts: p.alerts/0/3 " + incident(4) + "/started/1 is of an incident that is in no window",
+    ),
+    "an incident was never told": (
+        run(alerts=rows("alerts")[1:]),
+        f"alerts: p.metrics/0/1 {INCIDENT}/started/1 is in the history, and nobody was told",
+    ),
+    "an end was never told": (
+        run(alerts=rows("alerts")[:-1]),
+        f"alerts: p.metrics/0/3 {INCIDENT}/recovered/1 is in the history, and nobody was told",
+    ),
+    "a phase between two was never told": (
+        run(alerts=again("alerts", alert("escalated", 3, count=3))),
+        f"alerts: p.alerts/0/3 {INCIDENT}/escalated/2 is missing",
+    ),
+    "an alert changes": (
+        run(alerts=again("alerts", ALERTS[0] | {"title": "another"})),
+        f"alerts: p.alerts/0/3 {INCIDENT}/started/1 was told before, and differently",
+    ),
+    "an alert is told where nothing began": (
+        run(alerts=replaced("alerts", 0, alert("started", 3))),
+        f"alerts: p.alerts/0/0 {INCIDENT}/started/1 is not told where the history has it",
+    ),
+    "an incident bears another name": (
+        run(
+            metrics=log(*[(0, said) for said in (window(1), window(2, "other"), window(3, "other"), window(4))]),
+            alerts=log(
+                *[(0, said | {"incident": "other", "id": said["id"].replace(INCIDENT, "other")}) for said in ALERTS]
+            ),
+            retrain=[],
+            monitor=monitor(asked=""),
+        ),
+        "alerts: p.alerts/0/0 other/started/1 does not bear the name of its cut",
+    ),
+    "an alert bears another name": (
+        run(alerts=again("alerts", alert("escalated", 3, id="anything"))),
+        "alerts: p.alerts/0/3 anything must be named by its incident",
+    ),
+    "an alert cannot be read": (run(alerts=again("alerts", b"{")), "alerts: p.alerts/0/3 cannot be read"),
+    "an alert was removed from a log that keeps everything": (
+        run(begins={"alerts": 1}, unlimited=["alerts"]),
+        f"alerts: p.metrics/0/1 {INCIDENT}/started/1 is in the history",
+    ),
+    # retrain requests
+    "a request was never told": (run(retrain=[]), f"retrain: monitor {INCIDENT}/retrain was made"),
+    "a request is of no window": (
+        run(retrain=log((0, request(7)))),
+        f"retrain: p.retrain/0/0 {INCIDENT}/retrain is of no window",
+    ),
+    "a request is of no incident": (
+        run(retrain=again("retrain", request(4, begun=4))),
+        f"retrain: p.retrain/0/1 {incident(4)}/retrain is of no incident",
+    ),
+    "a request comes after its incident": (
+        run(retrain=log((0, request(4)))),
+        f"retrain: p.retrain/0/0 {INCIDENT}/retrain is of no incident",
+    ),
+    "a second request is made": (
+        run(retrain=again("retrain", request(3, id="another"))),
+        "retrain: p.retrain/0/1 another must be named by its incident",
+    ),
+    "a request changes": (
+        run(retrain=again("retrain", request(3, examples=2))),
+        f"retrain: p.retrain/0/1 {INCIDENT}/retrain was told before, and differently",
+    ),
+}
+
+
+@pytest.mark.parametrize(("evidence", "words"), BROKEN.values(), ids=BROKEN.keys())
+def test_each_broken_promise_is_found(evidence, words):
+    """A check that cannot fail proves nothing."""
+    assert any(line.startswith(words) for line in told(evidence)), told(evidence)
+
+
+def test_what_retention_has_taken_is_said_and_no_fault():
+    """Logs that begin later: less is judged, with the offset from which on."""
+    findings = audit(
+        run(begins={"features": 2, "labels": 2, "predictions": 2, "metrics": 2, "alerts": 2, "retrain": 1})
+    )
+    unchecked = [line for promise in findings.promises.values() for line in promise.unchecked]
+
+    assert findings.broken == []
+    for place in ("p.features/0", "p.labels/0", "p.metrics", "p.alerts", "p.retrain"):
+        assert any("not checkable before offset" in line and place in line for line in unchecked), (place, unchecked)
+
+
+def test_figures_are_those_of_the_run():
+    """Each promise with its numbers, by part and in all."""
+    findings = audit(run())
+
+    assert findings["labels"].parts["task-0"] | {"labels": 8, "joined": 3, "waiting": 1} == findings["labels"].figures
+    assert findings["learnt"].figures == {"learnt": 3, "folded": 3}
+    assert findings["complete"].figures["predicted"] == 5
+    assert findings["alerts"].figures == {"records": 3, "told": 3, "incidents": 1}
+    assert all(promise.holds for promise in findings.promises.values())
+
+
+def test_many_offences_are_counted_and_some_are_listed():
+    """A broken pipeline does not fill the screen."""
+    promise = audit(run(**{"dead-letters": letters(*(["elsewhere"] * 50))}))["dead_letters"]
+
+    assert promise.broken == 52
+    assert len(promise.offences) == 20
