@@ -13,6 +13,7 @@ from streams.cli.main import BROKER_LOST, INTERNAL
 from streams.cli.terminal import complain
 from streams.errors import BrokerError, MillraceError
 from streams.kafka.process import run_until_stopped
+from streams.state.place import StoreAwayError
 
 log = structlog.get_logger()
 
@@ -20,12 +21,12 @@ log = structlog.get_logger()
 def run_to_the_end(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run until stopped; whatever ends it before becomes an exit code.
 
-    A lost broker is worth another try, an error of our own too: the state is in the checkpoints. What the operator must
-    mend is raised as it is.
+    A lost broker or store is worth another try, an error of our own too: the state is in the checkpoints. What the
+    operator must mend is raised as it is.
     """
     try:
         run_until_stopped(main)
-    except BrokerError as error:  # it was there at the start
+    except (BrokerError, StoreAwayError) as error:  # the broker was there at the start
         complain(str(error))
         raise typer.Exit(BROKER_LOST) from error
     except MillraceError:

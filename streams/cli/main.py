@@ -1,7 +1,7 @@
 """The `millrace` command: finds the sub-command, and turns errors into one line and an exit code.
 
 Exit codes: 0 done, 1 could not do it (one line `error: …` on stderr), 2 asked wrongly, 70 an error of millrace's own,
-75 the broker was lost for too long (another start may succeed), 130 interrupted.
+75 the broker or the store was lost for too long (another start may succeed), 130 interrupted.
 Sub-commands are imported when they are called, so that `--help` answers at once.
 """
 
