@@ -6,12 +6,11 @@ import time
 
 import pytest
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
 
 CHANGES, CHANGES_S = 10, 60.0
 
 
-@pytest.mark.faults
 def test_workers_replace_each_other(story):
     """A second joins, the first is killed, a third joins, the second leaves."""
     with story() as told:
@@ -29,7 +28,6 @@ def test_workers_replace_each_other(story):
         told.audit()
 
 
-@pytest.mark.faults
 def test_ten_joins_and_leaves_in_a_minute(story):
     """Each a rebalance that revokes everything, at random moments; every second leaver is killed."""
     with story() as told:
@@ -47,7 +45,6 @@ def test_ten_joins_and_leaves_in_a_minute(story):
         told.audit()
 
 
-@pytest.mark.faults
 def test_a_clean_stop_leaves_nothing_to_replay(story):
     """SIGTERM under load, three times: what the next start reads begins where the last one ended."""
     with story() as told:
@@ -63,7 +60,6 @@ def test_a_clean_stop_leaves_nothing_to_replay(story):
     assert len({(r.partition, r.json["source"]) for r in evidence.predictions}) == len(evidence.predictions)
 
 
-@pytest.mark.faults
 def test_a_standby_monitor_takes_over_from_a_killed_one(story):
     """Twice, the second time in the middle of an incident: one history."""
     with story() as told:

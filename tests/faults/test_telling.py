@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pipeline_failpoints import Fault
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
 
 UNTOLD, HALF_TOLD, UNTRIMMED = "outbox.durable", "outbox.first", "outbox.all"
 
@@ -34,7 +34,6 @@ def test_an_alert_outlives_every_death_on_its_way(story):
     assert ids[:3] == ids[:1] * 3
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("topic", ["metrics", "retrain"])
 def test_windows_and_requests_outlive_them_as_well(story, topic):
     """A gap in the numbers of the windows, or a request that nobody reads, would show."""
@@ -53,7 +52,6 @@ def test_windows_and_requests_outlive_them_as_well(story, topic):
     assert getattr(evidence, topic)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_version_that_is_not_announced_is_announced_by_the_next_owner(story, moment):
     """Killed beside the snapshot of a published version: followers never get one that is not there."""
