@@ -131,7 +131,7 @@ def _anew(config: Config, part: Part, number: int, logs: Logs, there: Known) -> 
     match part:
         case "tasks":
             roles = ("features", "labels")
-            offsets = {f"{config.topic(role)}/{number}": logs.starts[config.topic(role), number] for role in roles}
+            offsets = {f"{config.topic(role)}/{number}": _start(config, role, number, logs, there) for role in roles}
             gaps = [gap for role in roles if (gap := _gap(config, role, number, logs, there)) is not None]
             tail = logs.begins[config.topic("predictions"), number]
         case "shards":
@@ -150,6 +150,17 @@ def _anew(config: Config, part: Part, number: int, logs: Logs, there: Known) -> 
         gaps=gaps,
         drops=there.checkpoints,
     )
+
+
+def _start(config: Config, role: str, number: int, logs: Logs, there: Known) -> int:
+    """Where the fold of one input begins: where `start` says, but never behind what was read.
+
+    With `start = "latest"` and nothing predicted yet, the logs alone would say their end, and pass over what came
+    since the state was written.
+    """
+    place = (config.topic(role), number)
+    start = logs.starts[place]
+    return max(logs.begins[place], min(start, there.offsets.get(f"{place[0]}/{number}", start)))
 
 
 def _moved(config: Config, part: Part, number: int, logs: Logs, there: Known) -> Step | None:

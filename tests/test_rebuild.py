@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,25 @@ def test_everything_anew_begins_where_the_logs_begin_and_the_monitor_at_their_en
     assert by_name["shard-0"].offsets == {"shop.examples/0": 0}
     assert set(by_name["monitor"].offsets.values()) == {100}
     assert not decided.refusals
+
+
+@pytest.mark.parametrize(
+    ("start", "read", "begin", "folds_from"),
+    [
+        (100, 70, 0, 70),  # nothing predicted yet, so "latest" says the end of the log; 30 events came since
+        (20, 70, 0, 20),  # predictions say where it began
+        (0, 70, 0, 0),
+        (100, 70, 80, 80),  # ten of them are gone: a gap, and told as one
+    ],
+)
+def test_a_fold_never_begins_behind_what_was_read(config, start, read, begin, folds_from):
+    """Else events that came while nothing ran would be passed over in silence."""
+    looked = logs({"features/0": begin, "labels/0": begin})
+    starts = {at: max(start, begin) for at in looked.starts}
+    decided = plan(config, replace(looked, starts=starts), task(0, read, read), ["tasks"], accept_gap=True)
+
+    assert decided.steps[0].offsets == {"shop.features/0": folds_from, "shop.labels/0": folds_from}
+    assert [gap.stop - gap.start for gap in decided.steps[0].gaps] == ([10, 10] if begin else [])
 
 
 def test_what_was_read_may_fall_off_retention_and_what_was_not_may_not(config):
