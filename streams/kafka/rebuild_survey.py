@@ -13,7 +13,8 @@ from streams.config import Config
 from streams.errors import StateError
 from streams.kafka.admin import Admin
 from streams.kafka.durable import Identity
-from streams.kafka.subscribing import Record, connect, newest_of
+from streams.kafka.ranges import all_of
+from streams.kafka.subscribing import Record, connect
 from streams.kafka.topics import topic_specs
 from streams.messages import Example, Prediction
 from streams.rebuild import Known, Logs
@@ -75,7 +76,7 @@ def _predicted(config: Config, logs: Logs) -> dict[int, int]:
     topic = config.topic("predictions")
     tails = {at: (max(logs.begins[at], end - 100), end) for at, end in logs.ends.items() if at[0] == topic}
     reached: dict[int, int] = {}
-    for record in newest_of(config, tails):
+    for record in all_of(config, tails):
         told = decoded(record, Prediction)
         if told is not None:
             reached[record.partition] = max(reached.get(record.partition, 0), told.source + 1)
@@ -88,7 +89,7 @@ def _labelled(config: Config, logs: Logs) -> dict[int, int]:
     while True:
         tails = {at: (max(logs.begins[at], logs.ends[at] - rows), logs.ends[at]) for at in places}
         reached: dict[int, int] = {}
-        for record in newest_of(config, tails, timeout_s=60):
+        for record in all_of(config, tails):
             told = decoded(record, Example)
             if told is not None:
                 partition, offset = told.label_source
@@ -131,7 +132,7 @@ def _starts(config: Config, logs: Logs) -> dict[Place, int]:
 def _first_prediction(config: Config, logs: Logs, number: int) -> Prediction | None:
     place = (config.topic("predictions"), number)
     head = {place: (logs.begins[place], min(logs.ends[place], logs.begins[place] + 100))}
-    for record in sorted(newest_of(config, head), key=lambda record: record.offset):
+    for record in sorted(all_of(config, head), key=lambda record: record.offset):
         if (told := decoded(record, Prediction)) is not None:
             return told
     return None

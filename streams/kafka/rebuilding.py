@@ -17,9 +17,9 @@ from streams.config import Config
 from streams.errors import BrokerError, StateError
 from streams.kafka.admin import Admin
 from streams.kafka.durable import Durable, Identity, make_header, pinned_by
+from streams.kafka.ranges import all_of
 from streams.kafka.rebuild_survey import decoded
 from streams.kafka.security import client_settings
-from streams.kafka.subscribing import newest_of
 from streams.messages import Prediction
 from streams.rebuild import Gap, Logs, Plan, Step
 from streams.reference_file import reference_from_file
@@ -203,7 +203,7 @@ def _still_logged(config: Config, step: Step, state: Mapping[str, Any]) -> tuple
     with Admin(config) as admin:
         end = admin.end_offsets([place[0]])[place]
     kept = Intervals()
-    for record in newest_of(config, {place: (step.tail, end)}, timeout_s=600):
+    for record in all_of(config, {place: (step.tail, end)}):
         told = decoded(record, Prediction)
         if told is not None and told.source in waiting:
             kept.add(told.source)

@@ -16,7 +16,8 @@ import msgspec
 from streams.config import Config
 from streams.errors import BrokerError, ConfigError, StateError
 from streams.kafka.admin import Admin
-from streams.kafka.subscribing import Record, newest_of
+from streams.kafka.ranges import newest_of
+from streams.kafka.subscribing import Record
 from streams.kafka.topics import topic_specs
 from streams.messages import ModelVersion, WindowMetrics
 from streams.state.claims import newest_on_lineage

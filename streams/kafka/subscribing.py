@@ -1,4 +1,4 @@
-"""Reading a partition from outside: the newest records, everything since a time, or following it for ever.
+"""Reading one partition from outside: the newest records, everything since a time, or following it for ever.
 
 By kafka-python, read-committed and without a group: looking leaves nothing behind on the broker. A follower outlives
 the broker: it says that the broker is gone, waits, says that it is back, and goes on at the next record.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -59,38 +59,6 @@ def connect(config: Config) -> Any:
         )
     except (KafkaError, OSError, ValueError) as error:
         raise BrokerError(f"could not start a consumer: {error}") from error
-
-
-def newest_of(
-    config: Config, ranges: Mapping[tuple[str, int], tuple[int, int]], timeout_s: float = 10.0
-) -> list[Record]:
-    """Records of several (topic, partition) → offsets [start, stop), by one consumer; what came in time, unordered.
-
-    Raises:
-        BrokerError: no broker.
-    """
-    stops = {TopicPartition(*place): stop for place, (start, stop) in ranges.items() if start < stop}
-    if not stops:
-        return []
-    consumer = connect(config)
-    found: list[Record] = []
-    try:
-        consumer.assign(list(stops))
-        for place in stops:
-            consumer.seek(place, ranges[place.topic, place.partition][0])
-        deadline = time.monotonic() + timeout_s
-        while stops and time.monotonic() < deadline:
-            for place, rows in consumer.poll(timeout_ms=_POLL_MS).items():
-                found += [row for row in rows if row.offset < stops.get(place, 0)]
-            done = [place for place, stop in stops.items() if consumer.position(place) >= stop]
-            for place in done:
-                del stops[place]
-                consumer.pause(place)
-    except KafkaError as error:
-        raise BrokerError(f"could not read {', '.join(sorted({topic for topic, _ in ranges}))}: {error}") from error
-    finally:
-        consumer.close()
-    return found
 
 
 class Subscription:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 
 import pytest
@@ -12,8 +13,15 @@ from pipeline_records import lag, read_checkpoint, read_topic
 from pipeline_traffic import Traffic
 
 from streams.cli.main import run
+from streams.config_file import load
+from streams.kafka.rebuilding import _still_logged
+from streams.messages import Prediction, encode
+from streams.rebuild import Step
+from streams.state.intervals import Intervals
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
+EARLY_S = 2
+"""`labels.early` of these pipelines."""
 
 
 def caught_up(pipeline):
@@ -152,6 +160,74 @@ def test_a_gap_is_refused_then_accepted_and_never_forgotten(broker, pipeline_nam
         assert "nothing to do" in capsys.readouterr().err
         assert run(["status", "--seconds", "0.1", "--config", str(pipeline.config)]) == 0
         assert f"task-0 goes on without {topics[0]}/0 [{position:,}, {position + 1:,})" in capsys.readouterr().out
+
+
+def test_a_pipeline_that_began_at_the_latest_is_folded_from_there(broker, pipeline_name, tmp_path):
+    """Not from the beginning of its logs: what was there before is never predicted. Nor from their end as it is now."""
+    with Pipeline(tmp_path, broker, pipeline_name, start="latest").create_topics() as pipeline:
+        topics = pipeline.topic("features"), pipeline.topic("labels")
+        send_pairs(broker, *topics, 50)
+        sent_at = time.monotonic()
+        worker = pipeline.start("worker")
+        worker.wait_for("task_restored", count=2)
+        until(lambda: time.monotonic() > sent_at + EARLY_S + 1, 10, "labels of before are too early to belong to it")
+        with Traffic(broker, *topics, rate=200, seed=7) as traffic:
+            until(lambda: read_topic(broker, pipeline.topic("examples")), 20, "learnt")
+            traffic.finish()
+        caught_up(pipeline)
+        assert worker.stop() == 0
+        before, said = summary(pipeline), len(read_topic(broker, pipeline.topic("predictions")))
+
+        assert rebuild(pipeline, "--tasks", "--shards", "--yes") == 0
+        begun = [read_checkpoint(pipeline.state, f"task-{number}").state["next"] for number in range(2)]
+        worker = pipeline.start("worker")
+        worker.wait_for("task_restored", count=2)
+        caught_up(pipeline)
+        assert worker.stop() == 0
+
+        assert begun[0][f"{topics[0]}/0"] == 50
+        assert begun[1][f"{topics[0]}/1"] == 0
+        assert summary(pipeline) == before
+        assert len(read_topic(broker, pipeline.topic("predictions"))) == said
+
+
+def test_only_predictions_that_the_log_still_holds_stay_pending(broker, pipeline_name, tmp_path):
+    """The others can meet no label any more: they have expired, and are counted."""
+    with Pipeline(tmp_path, broker, pipeline_name).create_topics() as pipeline:
+        with closing(KafkaProducer(bootstrap_servers=broker)) as producer:
+            for source in range(40):
+                value = b"somebody else's" if source == 33 else encode(said_of(source))
+                producer.send(pipeline.topic("predictions"), value=value, partition=0)
+            producer.flush()
+        step = Step(name="task-0", part="tasks", number=0, anew=False, offsets={}, tail=30)
+        pending = [10, 11, *range(28, 36)]
+
+        kept, lost = _still_logged(load(pipeline.config), step, {"open": intervals(pending).to_list()})
+
+    assert kept == intervals([30, 31, 32, 34, 35]).to_list()
+    assert lost == 2 + 2 + 1
+
+
+def said_of(source):
+    """The prediction of an event, as small as it can be."""
+    return Prediction(
+        id=f"e{source}",
+        features={},
+        prediction="yes",
+        probabilities=None,
+        model="champion",
+        version=0,
+        candidates={},
+        source=source,
+        event_ms=source,
+    )
+
+
+def intervals(numbers):
+    made = Intervals()
+    for number in numbers:
+        made.add(number)
+    return made
 
 
 def test_an_input_made_anew_beside_its_outputs_cannot_be_folded(broker, pipeline_name, tmp_path, capsys):
