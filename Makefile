@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-faults lint bench lock clean help
+.PHONY: demo test test-faults test-night lint bench lock clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ test: $(READY)  ## the test suite, on a real Kafka; ARGS="-x tests/drift" for a 
 
 test-faults: $(READY)  ## all fault tests: kills, zombies, outages, damage, ablations (half an hour); MILLRACE_SEED=N repeats one
 	$(BIN)/python -m pytest -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
+
+test-night: $(READY)  ## the same with half an hour of mixed faults and a hundred thousand simulated schedules
+	MILLRACE_SOAK_S=1800 MILLRACE_SCHEDULES=25000 $(BIN)/python -m pytest -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

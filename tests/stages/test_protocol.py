@@ -1,5 +1,7 @@
 """Exactly once under every schedule: thousands of seeded worlds, and mutations that each must be refuted."""
 
+import os
+
 import pytest
 from protocol_world import RecordingLearner, TaskProcess, World
 
@@ -8,7 +10,8 @@ from streams.stages.merge import Input
 from streams.stages.task import Task, TaskConfig
 from streams.state.intervals import Intervals
 
-SCHEDULES = 400
+SCHEDULES = int(os.environ.get("MILLRACE_SCHEDULES") or 400)
+"""In each of four blocks; 25,000 make the hundred thousand of a night."""
 
 
 def refuted(seeds, **classes):
