@@ -7,7 +7,7 @@ under 20 bytes and the id's own. Nothing is decided by a hash: what it finds is 
 Saving all ids at each cut, every second, would cost as much again. So each cut writes a bucket with what is new, and
 the checkpoint refers to the buckets. Small buckets are merged into the next cut, the way a log-structured merge tree
 does it: a bucket takes in its predecessor while that is less than twice its size, so that bucket sizes fall by halves,
-at most 64 of them are alive, and each id is written again O(log n) times. What is packed is copied, not encoded anew.
+at most 128 of them are alive, and each id is written again O(log n) times. What is packed is copied, not encoded anew.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from streams.state.done_index import PATTERNS, DoneIndex, Found
 from streams.state.done_run import Entry, Label, PackedRun, Run
 
 _FORMAT = 2  # 1 held entries one by one; it is still read
-_BUCKETS_MAX = 64
+_BUCKETS_MAX = 128  # 30 million ids reach it
 _MERGE_ROWS = 32_768  # a larger bucket is not merged further while there is room: one cut stays under 10 ms
 _RECENT_ROWS = 4_096  # packing three quarters of them holds the loop for 2 ms
 _BLOCK_ROWS = 65_536
@@ -59,7 +59,8 @@ class DoneIds:
 
     `cut` gives the bytes of the next bucket; put them into the store, then say `stored`, then save `buckets` in the
     checkpoint. A cut that was not stored is part of the next one. At most `recent_rows` ids are in a dictionary;
-    `block_rows` is the size of the hash tables behind it.
+    `block_rows` is the size of the hash tables behind it; buckets larger than `merge_rows` are left alone while there
+    is room.
 
     >>> done = DoneIds()
     >>> done.add("a", "yes", stream_ms=1_000)
@@ -73,7 +74,10 @@ class DoneIds:
     ('yes', None)
     """
 
-    def __init__(self, *, recent_rows: int = _RECENT_ROWS, block_rows: int = _BLOCK_ROWS) -> None:
+    def __init__(
+        self, *, recent_rows: int = _RECENT_ROWS, block_rows: int = _BLOCK_ROWS, merge_rows: int = _MERGE_ROWS
+    ) -> None:
+        self._merge_rows = merge_rows
         self._recent_rows, self._run_rows = recent_rows, max(1, recent_rows // 4)
         self._ids: dict[str, Entry] = {}
         self._entries: deque[Entry] = deque()  # in the order of adding, which is that of time
@@ -148,9 +152,9 @@ class DoneIds:
         if start == stop:
             self._cut = None
             return None
-        cap = max(_MERGE_ROWS, (stop - first) // 16)
+        cap = max(self._merge_rows, (stop - first) // 16)
         kept = len(self._saved)
-        floor = _BUCKETS_MAX // 2 if kept >= _BUCKETS_MAX else kept  # too many: merge half of them, whatever their size
+        floor = _BUCKETS_MAX * 7 // 8 if kept >= _BUCKETS_MAX else kept  # too many: merge some, whatever their size
         while kept:
             before = max(self._saved[kept - 1][0].start, first)
             rows = start - before
@@ -176,7 +180,7 @@ class DoneIds:
         self._saved_to, self._cut = span.stop, None
 
     def buckets(self) -> list[Bucket]:
-        """References to everything stored that is still within the horizon, oldest first: at most 64."""
+        """References to everything stored that is still within the horizon, oldest first: at most 128."""
         return [bucket for _, bucket in self._saved]
 
     def restore(self, data: Sequence[bytes], buckets: Sequence[Bucket] = ()) -> None:

@@ -134,22 +134,23 @@ def cut(done: DoneIds, disk: dict[str, bytes]) -> list[str]:
     return ids_in(data)
 
 
-ODD = [32_760, 16_000, 7_900, 3_900, 1_900, 900, 440, 210, 100, 45, 20, 9] * 6
+ODD = [32_760, 16_000, 7_900, 3_900, 1_900, 900, 440, 210, 100, 45, 20, 9] * 12
 """Each bucket is under half of the last, and the first of a round is too large to take in the one before it."""
 
 
+@pytest.mark.parametrize("merge_rows", [1, 32_768])
 @pytest.mark.parametrize(
     "sizes", [[40] * 600, list(range(400, 0, -1)), [1] * 1_000, [1, 500] * 100, [33_000, 5] * 12, ODD]
 )
-def test_few_buckets_and_few_rewrites(sizes):
-    """Whatever the sizes of the cuts, buckets stay at most 64 and hold everything; ids are rewritten log n times."""
-    done, disk, times, n = DoneIds(), {}, Counter(), 0
+def test_few_buckets_and_few_rewrites(sizes, merge_rows):
+    """Whatever the sizes of the cuts, buckets stay at most 128 and hold everything; ids are rewritten log n times."""
+    done, disk, times, n = DoneIds(merge_rows=merge_rows), {}, Counter(), 0
     for size in sizes:
         for _ in range(size):
             done.add(str(n), 1, n)
             n += 1
         times.update(cut(done, disk))
-        assert len(done.buckets()) <= 64
+        assert len(done.buckets()) <= 128
 
     again = DoneIds()
     again.restore([disk[bucket.path] for bucket in done.buckets()], done.buckets())
@@ -157,6 +158,18 @@ def test_few_buckets_and_few_rewrites(sizes):
     assert sum(len(ids_in(disk[bucket.path])) for bucket in done.buckets()) == n  # none twice
     assert max(times.values()) <= 2 * n.bit_length()
     assert again.cut() is None
+
+
+def test_buckets_are_bounded_however_many_ids_there_are():
+    """Where the sizes alone would leave more than 128 buckets, the newest of them are merged."""
+    done, most = DoneIds(merge_rows=1), 0
+    for n in range(20_000):
+        done.add(str(n), 1, n)
+        done.cut()
+        done.stored(str(n), "digest")
+        most = max(most, len(done.buckets()))
+    assert most == 128
+    assert done.cut() is None
 
 
 def test_a_bucket_is_dropped_when_its_newest_id_is_past_the_horizon():
