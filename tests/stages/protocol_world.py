@@ -61,7 +61,7 @@ class Model:
         self.version += 1
         return {"c": Output("a", {"a": self.version / (self.version + 1), "b": 1 / (self.version + 1)})}
 
-    def learn(self, _features, _label):
+    def learn_all(self, _examples):
         return ()
 
     def snapshot(self):
@@ -69,7 +69,7 @@ class Model:
 
 
 class Scores:
-    def update(self, label, said):
+    def update_all(self, examples):
         pass
 
     def snapshot(self):
@@ -83,9 +83,9 @@ class RecordingLearner(Learner):
         super().__init__(0, "examples", Model(), Scores(), saved)
         self.order = [tuple(source) for source in (saved or {}).get("order", [])]
 
-    def _learn(self, example):
-        self.order.append(example.label_source)
-        return super()._learn(example)
+    def _learn(self, fresh):
+        self.order += [example.label_source for _, example in fresh]
+        return super()._learn(fresh)
 
     def dump(self):
         return {**super().dump(), "order": list(self.order)}
