@@ -31,6 +31,7 @@ _STALLED_S = 30.0
 """Without a record that the broker says it has."""
 _ATTEMPTS = 3
 _UNLIMITED = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+"""Settings of a topic from which nothing goes by itself."""
 
 
 class KafkaLogs:
@@ -159,6 +160,9 @@ def _looked(config: Config, admin: Admin) -> tuple[dict[Place, int], dict[Place,
             "monitor": _checkpoint(monitor) if monitor else None,
             "monitor_after": _checkpoint(after) if monitor and after else None,
             "starts": _starts(config, begins, ends),
+            "compacted": frozenset(
+                n for n, t in described.items() if "compact" in (t.configs.get("cleanup.policy") or "")
+            ),
             "unlimited": _unlimited(config, described),
         },
     )

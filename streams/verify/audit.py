@@ -7,12 +7,12 @@ the join itself must know them.
 from __future__ import annotations
 
 from streams.config import Config
-from streams.verify.dead_letters import Letters, check_buried, check_failed, read_dead_letters
+from streams.verify.dead_letters import Letters, check_failed, check_letters, read_dead_letters
 from streams.verify.evidence import NEVER, Evidence, Logs, Place
 from streams.verify.examples import Fold, check_learning, read_examples
 from streams.verify.findings import Findings
 from streams.verify.inputs import Inputs
-from streams.verify.joins import account_of, check_identities, check_joins
+from streams.verify.joins import Account, account_of, check_identities, check_joins
 from streams.verify.predictions import check_complete, check_served, read_predictions
 from streams.verify.spans import Reach, Span, span_of
 from streams.verify.telling import check_telling
@@ -68,31 +68,23 @@ def _partition(
         return
     account = account_of(checkpoint)
     places = (config.topic("features"), partition), (config.topic("labels"), partition)
-    counts = account.events, account.labels
-    events, labels = (
-        span_of(
-            logs,
-            place,
-            checkpoint.at(place),
-            counted,
-            later=config.start != "earliest",
-            first=evidence.starts.get(place),
-        )
-        for place, counted in zip(places, counts, strict=True)
-    )
     met = fold.labels[partition]
     served = read_predictions(evidence, partition, findings)
     outputs = Outputs(served.subjects, met.met, _met_ms(fold, logs), letters.outputs(*places))
-    inputs, rules = reading
-    timeline = Timeline(rules, inputs, outputs, believe=bool(events.lost or labels.lost))
-    timeline.run(
-        logs.read(events.place, events.begin, events.stop),
-        logs.read(labels.place, labels.begin, labels.stop),
-        (f"{places[0][0]}/{partition}", f"{places[1][0]}/{partition}"),
-        findings["dead_letters"],
-        _dark(evidence, events, labels),
-        whole=letters.whole,
-    )
+    for look in (False, True):
+        events, labels = (
+            span_of(evidence, place, checkpoint.at(place), counted, look=look)
+            for place, counted in zip(places, (account.events, account.labels), strict=True)
+        )
+        timeline = Timeline(reading[1], reading[0], outputs, believe=bool(events.lost or labels.lost))
+        timeline.run(
+            logs.read(events.place, events.begin, events.stop),
+            logs.read(labels.place, labels.begin, labels.stop),
+            _dark(evidence, events, labels),
+        )
+        if _whole(account, events, labels, timeline):
+            break
+    check_letters(letters, events, labels, timeline, findings)
     reach = Reach(
         events=events,
         labels=labels,
@@ -104,7 +96,14 @@ def _partition(
     check_complete(served, events, reach.events_end, timeline, checkpoint, findings)
     check_joins(account, reach, timeline, met, served, findings)
     check_served(served, met, reach, timeline, findings, account.part)
-    check_buried(letters, events, labels, timeline, findings)
+
+
+def _whole(account: Account, events: Span, labels: Span, timeline: Timeline) -> bool:
+    """Whether there was a record at each offset, where that was taken for granted."""
+    return all(
+        span.lost or span.short or timeline.counts[name] == counted
+        for name, span, counted in (("events", events, account.events), ("labels", labels, account.labels))
+    )
 
 
 def _met_ms(fold: Fold, logs: Logs) -> int:
@@ -125,6 +124,8 @@ def rules_of(config: Config, slack_ms_min: int) -> Rules:
 
 def _dark(evidence: Evidence, events: Span, labels: Span) -> tuple[int, int] | None:
     """First record times, where something may have come before the logs begin."""
+    if events.thinned or labels.thinned:
+        return NEVER, NEVER
     if not (events.cut or labels.cut):
         return None
     first = [

@@ -56,13 +56,19 @@ def read_dead_letters(evidence: Evidence, findings: Findings) -> Letters:
     return letters
 
 
-def check_buried(letters: Letters, events: Span, labels: Span, timeline: Timeline, findings: Findings) -> None:
-    """Every letter of these stretches is of a record that is there."""
-    for span, fates in ((events, timeline.event_fates), (labels, timeline.label_fates)):
+def check_letters(letters: Letters, events: Span, labels: Span, timeline: Timeline, findings: Findings) -> None:
+    """What cannot be read has one, what can has none, and every one is of a record that is there."""
+    promise = findings["dead_letters"]
+    for kind, span, fates in (("event", events, timeline.event_fates), ("label", labels, timeline.label_fates)):
+        place = f"{span.place[0]}/{span.place[1]}"
+        for (what, offset), problem in timeline.unburied.items():
+            if what == kind and letters.whole:
+                promise.breaks(f"{place}/{offset}", f"is {problem}, and no dead letter tells of it")
+        for offset in sorted(offset for what, offset in timeline.good if what == kind):
+            promise.breaks(f"{place}/{offset}", f"a good {kind} became a dead letter")
         for offset in sorted(letters.of.get(span.place, {})):
-            if span.begin <= offset < span.stop and not fates[offset]:
-                at = f"{span.place[0]}/{span.place[1]}/{offset}"
-                findings["dead_letters"].breaks(at, "has a dead letter, and there is no such record")
+            if span.begin <= offset < span.stop and not fates[offset] and not span.lost:
+                promise.breaks(f"{place}/{offset}", "has a dead letter, and there is no such record")
 
 
 def check_failed(letters: Letters, fold: Fold, findings: Findings) -> None:

@@ -106,6 +106,8 @@ class Evidence:
     """Read after the ends of `alerts` and `retrain`: whatever is in them, its history must hold."""
     starts: Mapping[Place, int] = field(default_factory=dict)
     """With `start = <time>`: the first offset at or after it."""
+    compacted: frozenset[str] = frozenset()
+    """Topics in which any record may go once its key has come again."""
     unlimited: frozenset[str] = frozenset()
     """Topics that lose no record by themselves: there, a log that begins later was cut by hand."""
 

@@ -87,7 +87,7 @@ def check_identities(account: Account, events: Span, labels: Span, timeline: Tim
     for name, span, counted in (("events", events, account.events), ("labels", labels, account.labels)):
         if span.short:
             findings[name].breaks(str(span), f"{span.short:,} {name} are in no column of the ledger")
-        elif span.lost and not span.cut:
+        elif span.lost and not (span.cut or span.thinned):
             findings[name].breaks(str(span), f"{counted:,} {name} accounted for, the log holds {span.lost:,} fewer")
         elif span.lost:
             first = f"not checkable before offset {span.begin:,} of {span.place[0]}/{span.place[1]}"
@@ -183,7 +183,7 @@ def _given_up(want: int, account: Account, served: Served) -> bool:
 
 
 def _is_hole(offset: int, labels: Span, timeline: Timeline) -> bool:
-    return labels.begin <= offset < labels.stop and not timeline.label_fates[offset]
+    return labels.begin <= offset < labels.stop and not timeline.label_fates[offset] and not labels.lost
 
 
 def _wrong(want: int, got: int) -> str:

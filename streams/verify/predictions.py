@@ -128,6 +128,8 @@ def _needless(source: int, events: Span, ends: int, fate: int) -> str:
         return f"is of an event that does not exist: source {source:,}"
     if not events.begin <= source < events.stop or fate in {PREDICTED, MISTOLD} or fate & LENIENT:
         return ""
+    if fate == 0 and events.lost:
+        return ""
     return f"is of source {source:,}, which is a duplicate, a dead letter or nothing"
 
 

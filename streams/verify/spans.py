@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
-from streams.verify.evidence import Logs, Place
+from streams.verify.evidence import Evidence, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class Span:
     """Records that are held and were not counted."""
     cut: bool = False
     """The log has lost its beginning."""
+    thinned: bool = False
+    """Its topic is compacted: any record may have gone."""
 
     def __str__(self) -> str:
         return f"{self.place[0]}/{self.place[1]} [{self.begin:,}, {self.stop:,})"
@@ -45,22 +47,26 @@ class Reach:
     """What the log of its examples is called."""
 
 
-def span_of(logs: Logs, place: Place, stop: int, counted: int, *, later: bool, first: int | None = None) -> Span:
+def span_of(evidence: Evidence, place: Place, stop: int, counted: int, *, look: bool) -> Span:
     """What a state that read to `stop` and counted so many records has folded.
 
-    `later`: it may have begun after the log's beginning, at `first` if that is known.
+    Where there is an offset for each record counted, there is a record at each, nearly always: without `look` that is
+    taken for granted, and the log is not read twice.
     """
+    logs, first = evidence.logs, evidence.starts.get(place)
     begin = logs.begins[place]
     cut = begin > 0
-    if counted == stop - begin:
+    if counted == stop - begin and not look:
         return Span(place=place, begin=begin, stop=stop, cut=cut)
     offsets = array("Q", (row.offset for row in logs.read(place, begin, stop)))
     missing = counted - len(offsets)
     if missing > 0:
-        return Span(place=place, begin=begin, stop=stop, lost=missing, cut=cut)
+        return Span(place=place, begin=begin, stop=stop, lost=missing, cut=cut, thinned=place[0] in evidence.compacted)
     if missing == 0:
         return Span(place=place, begin=begin, stop=stop, cut=cut)
     start = offsets[-counted] if counted else stop
-    if not later or (first is not None and any(first <= offset < start for offset in offsets)):
+    if evidence.config.start == "earliest" or (
+        first is not None and any(first <= offset < start for offset in offsets)
+    ):
         return Span(place=place, begin=begin, stop=stop, short=-missing, cut=cut)
     return Span(place=place, begin=start, stop=stop)

@@ -19,7 +19,6 @@ from typing import NamedTuple
 from streams.messages import Label
 from streams.verify.columns import Column, digest
 from streams.verify.evidence import Row
-from streams.verify.findings import Promise
 from streams.verify.inputs import Inputs
 
 PREDICTED, REPEATED, EVENT_DEAD, MISTOLD = 1, 2, 3, 4
@@ -88,25 +87,14 @@ class Timeline:
         self._pending: dict[int, int] = {}
         self._done: dict[int, tuple[Label, int]] = {}
         self._waiting: dict[int, list[_Waiting]] = {}
+        self.unburied: dict[tuple[str, int], str] = {}
+        """Kind and offset of what must be a dead letter and is none → what is wrong with it."""
+        self.good: set[tuple[str, int]] = set()
+        """Kind and offset of what is a dead letter, and must not be."""
         self._rows = self._next_event = 0
-        self._letters_whole = True
 
-    def run(
-        self,
-        events: Iterable[Row],
-        labels: Iterable[Row],
-        place: tuple[str, str],
-        buried: Promise,
-        trust_from: tuple[int, int] | None = None,
-        *,
-        whole: bool = True,
-    ) -> None:
-        """Replay both logs; `place` is how they are called where something is wrong, `buried` takes what is.
-
-        `trust_from` are the first record times of the two logs, where they may not be whole; `whole` whether the dead
-        letters are.
-        """
-        self._letters_whole = whole
+    def run(self, events: Iterable[Row], labels: Iterable[Row], trust_from: tuple[int, int] | None = None) -> None:
+        """Replay both logs; `trust_from` are their first record times, where they may not be whole."""
         if trust_from is not None:
             self.trust_ms = max(trust_from) + self.rules.memory_ms
         for ms, is_label, row in in_order(events, labels):
@@ -115,9 +103,9 @@ class Timeline:
             if self._rows % _SWEEP_ROWS == 0:
                 self._forget(self.rules.slack_ms)
             if is_label:
-                self._label(row, f"{place[1]}/{row.offset}", buried)
+                self._label(row)
             else:
-                self._event(row, f"{place[0]}/{row.offset}", buried)
+                self._event(row)
         self._forget(0)
         words = ("joined", "duplicate", "correction", "label_dead")
         self.counts["unjoined"] = self.counts["labels"] - sum(self.counts[word] for word in words)
@@ -138,12 +126,12 @@ class Timeline:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def _event(self, row: Row, at: str, buried: Promise) -> None:
+    def _event(self, row: Row) -> None:
         offset = row.offset
         self._next_event = offset + 1
         self.counts["events"] += 1
         event = self.inputs.event(row)
-        if self._is_dead("event", offset, event.problem, at, buried, arguable=event.arguable):
+        if self._is_dead("event", offset, event.problem, arguable=event.arguable):
             self.event_fates[offset] = EVENT_DEAD
             return
         key = hash(event.identity)
@@ -183,13 +171,13 @@ class Timeline:
 
     # -- labels --------------------------------------------------------------------------------------------------
 
-    def _label(self, row: Row, at: str, buried: Promise) -> None:
+    def _label(self, row: Row) -> None:
         offset = row.offset
         self.counts["labels"] += 1
         if row.timestamp <= self.outputs.met_ms:
             self.met_from = offset + 1
         label = self.inputs.label(row)
-        if self._is_dead("label", offset, label.problem, at, buried, arguable=label.arguable):
+        if self._is_dead("label", offset, label.problem, arguable=label.arguable):
             self.counts["label_dead"] += 1
             self.label_fates[offset] = LABEL_DEAD
             return
@@ -281,15 +269,13 @@ class Timeline:
 
     # -- both ----------------------------------------------------------------------------------------------------
 
-    def _is_dead(self, kind: str, offset: int, problem: str, at: str, buried: Promise, *, arguable: bool) -> bool:
-        """Whether the record went to the dead letters; what should have and has not is told."""
+    def _is_dead(self, kind: str, offset: int, problem: str, *, arguable: bool) -> bool:
+        """Whether the record went to the dead letters, or must have."""
         if (kind, offset) in self.outputs.dead:
-            self.counts[f"{kind}_dead_letters"] += 1
             if not problem and not self.outputs.dead[kind, offset]:
-                buried.breaks(at, f"a good {kind} became a dead letter")
+                self.good.add((kind, offset))
         elif problem and not arguable:
-            if self._letters_whole:
-                buried.breaks(at, f"is {problem}, and no dead letter tells of it")
+            self.unburied[kind, offset] = problem
         else:
             return False
         if kind == "event":

@@ -71,6 +71,9 @@ KEPT = {
         alerts=log(*[(0, said) for said in (ALERTS[0], ALERTS[1], alert("recovered", 3))]),
     ),
     "nothing is known of the monitor": run(metrics=[], alerts=[], retrain=[], monitor=None),
+    "a compacted input has lost what was read": replace(
+        run(features=[row for row in rows("features") if row.offset != 1]), compacted=frozenset({"p.features"})
+    ),
     "nothing was done yet": run(
         (), predictions=[], metrics=[], alerts=[], retrain=[], task=None, shard=None, monitor=None
     ),
@@ -186,6 +189,10 @@ BROKEN = {
     "an event is in no column": (
         run(task=task(ledger=LEDGER | {"event_duplicate": 0})),
         "events: p.features/0 [0, 7) 1 events are in no column",
+    ),
+    "an event is in no log": (
+        run(features=[row for row in rows("features") if row.offset != 1]),
+        "events: p.features/0 [0, 7) 7 events accounted for, the log holds 1 fewer",
     ),
     "an event is in the wrong column": (
         run(task=task(ledger=LEDGER | {"event_duplicate": 0, "event_dead": 2})),
