@@ -8,7 +8,6 @@ instead of being made anew. The rules are those of the protocol model in docs/gu
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from streams.errors import MessageError, StateError
 from streams.messages import Label, Output, Prediction, encode
 from streams.stages.decoding import Decoding
 from streams.stages.merge import Input, Merge, Row, positions_of
+from streams.stages.waiting import WaitingLabel, WaitingLabels
 from streams.state.done import DoneIds
 from streams.state.intervals import Intervals
 from streams.state.pending import Pending, PendingStore
@@ -81,17 +81,6 @@ class TaskConfig:
     labels_topic: str
 
 
-class _Waiting(NamedTuple):
-    """A label whose event is not known."""
-
-    offset: int
-    ms: int
-    label: Label
-    time: bytes
-    """The label's own time as JSON, or empty."""
-    late: bool
-
-
 class Task:
     """One partition's predict and join.
 
@@ -128,12 +117,7 @@ class Task:
         """Offset in predictions from which a restart must read."""
         self.open = Intervals.from_list(saved.get("open", []))
         """Source offsets pending when the state was saved: used by `restore` alone."""
-        self.waiting: dict[str, list[_Waiting]] = {}
-        self.unsettled: set[int] = set()
-        self.heap: list[tuple[int, int, str]] = []
-        for identity, entries in saved.get("waiting", {}).items():
-            for entry in entries:
-                self._wait(identity, _Waiting(*entry))
+        self.waiting = WaitingLabels(saved.get("waiting"))
         self.now_ms: int = saved.get("now_ms", 0)
         self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
         self._encoded: dict[str, tuple[Said, msgspec.Raw]] = {}
@@ -213,8 +197,8 @@ class Task:
         else:
             key, value, where = logged
             self.pending.put(identity, Pending(key, value, row.timestamp, offset, where))
-        if identity in self.waiting:
-            for entry in self.waiting.pop(identity):
+        if identity in self.waiting.by_id:
+            for entry in self.waiting.take(identity):
                 self._settle(identity, entry, out)
 
     def _predict(self, event: Any, event_ms: int, source: int, model: Predictor) -> bytes:  # noqa: ANN401 - CheckedEvent
@@ -253,31 +237,31 @@ class Task:
             out.dead.append(DeadLetter(self.labels.topic, self.partition, row, str(error)))
             return
         time = encode(label.time) if label.time is not None else b""
-        identity = label.id
-        entry = _new(_Waiting, (offset, row.timestamp, label.label, time, False))
-        if identity in self.pending or self.done.get(identity) is not None:
-            self._settle(identity, entry, out)
-        else:
-            self._wait(identity, entry)
+        entry = _new(WaitingLabel, (offset, row.timestamp, label.label, time, False))
+        self._settle(label.id, entry, out)
 
-    def _settle(self, identity: str, entry: _Waiting, out: Emitted) -> None:
-        """A label whose event is known: two timestamps decide, never what memory happens to hold."""
-        if self.unsettled:
-            self.unsettled.discard(entry.offset)
+    def _settle(self, identity: str, entry: WaitingLabel, out: Emitted) -> None:
+        """A label meets its event, which is pending, or done, never both; or waits for it."""
+        self.waiting.settle(entry.offset)
         pending = self.pending.get(identity)
-        if pending is None:  # an id is pending or done, never both
-            known = self.done.get(identity)
-            assert known is not None
-            if known == entry.label and type(known) is type(entry.label):
-                self.ledger["duplicate"] += 1
-            else:
-                self.ledger["correction"] += 1
-                self.done.add(identity, entry.label, self.now_ms)
-                out.examples.append(self._correction(identity, known, entry))
+        if pending is not None:
+            self._meet(identity, pending, entry, out)
             return
+        known = self.done.get(identity)
+        if known is None:
+            self.waiting.put(identity, entry)
+        elif known == entry.label and type(known) is type(entry.label):
+            self.ledger["duplicate"] += 1
+        else:
+            self.ledger["correction"] += 1
+            self.done.add(identity, entry.label, self.now_ms)
+            out.examples.append(self._correction(identity, known, entry))
+
+    def _meet(self, identity: str, pending: Pending, entry: WaitingLabel, out: Emitted) -> None:
+        """Two timestamps decide, never what memory happens to hold."""
         delay_ms = entry.ms - pending.event_ms
         if delay_ms > self.config.wait_ms:  # as if its event were unknown: a later event may carry the same id
-            self._wait(identity, entry._replace(late=True))
+            self.waiting.put(identity, entry._replace(late=True))
         elif delay_ms < -self.config.early_ms:
             self.ledger["orphan"] += 1
         else:
@@ -286,7 +270,7 @@ class Task:
             self.ledger["joined"] += 1
             out.examples.append(_new(Outgoing, (pending.key, self._example(pending.value, entry))))
 
-    def _example(self, prediction: bytes, entry: _Waiting) -> bytes:
+    def _example(self, prediction: bytes, entry: WaitingLabel) -> bytes:
         """The prediction record as it was sent, with the label after it: what is learnt is what was served."""
         return b'%b,"label":%b,"label_source":[%d,%d],"closed":%d,"label_ms":%d%b}' % (
             prediction[:-1],
@@ -298,7 +282,7 @@ class Task:
             b',"label_time":' + entry.time if entry.time else b"",
         )
 
-    def _correction(self, identity: str, before: Label, entry: _Waiting) -> Outgoing:
+    def _correction(self, identity: str, before: Label, entry: WaitingLabel) -> Outgoing:
         record = {
             "id": identity,
             "kind": "correction",
@@ -311,19 +295,8 @@ class Task:
         }
         return Outgoing(identity.encode(), encode(record))
 
-    # -- what waits ----------------------------------------------------------------------------------------------
-
-    def _wait(self, identity: str, entry: _Waiting) -> None:
-        self.waiting.setdefault(identity, []).append(entry)
-        self.unsettled.add(entry.offset)
-        heapq.heappush(self.heap, (entry.offset, entry.ms, identity))
-
     def _closed(self) -> int:
-        """Below this offset no label of this partition will produce an example any more."""
-        heap, unsettled = self.heap, self.unsettled
-        while heap and heap[0][0] not in unsettled:
-            heapq.heappop(heap)
-        return min(heap[0][0], self.next_label) if heap else self.next_label
+        return self.waiting.closed(self.next_label)
 
     def _sweep(self) -> None:
         """Expire by stream time; memory is freed with a grace, so that clock skew never changes who joins."""
@@ -332,19 +305,8 @@ class Task:
         if expired:
             self.ledger["expired"] += len(expired)
         self.done.expire_before(now_ms - config.dedupe_horizon_ms)
-        bound_ms = now_ms - config.early_ms - config.grace_ms
-        heap = self.heap
-        while heap and (heap[0][1] < bound_ms or heap[0][0] not in self.unsettled):
-            offset, _, identity = heapq.heappop(heap)
-            if offset not in self.unsettled:
-                continue
-            self.unsettled.discard(offset)
-            entries = self.waiting[identity]
-            gone = next(entry for entry in entries if entry.offset == offset)
-            self.ledger["late" if gone.late else "orphan"] += 1
-            entries.remove(gone)
-            if not entries:
-                del self.waiting[identity]
+        for label in self.waiting.expire_before(now_ms - config.early_ms - config.grace_ms):
+            self.ledger["late" if label.late else "orphan"] += 1
 
     # -- checkpoint ----------------------------------------------------------------------------------------------
 
@@ -378,15 +340,14 @@ class Task:
             "high_ms": self.merge.watermarks(),
             "tail": self._tail(acknowledged),
             "open": self.pending.sources().to_list(),
-            "waiting": self.waiting,
+            "waiting": self.waiting.by_id,
             "now_ms": self.now_ms,
             "ledger": dict(self.ledger),
         }
 
     def counts(self) -> dict[str, int]:
         """The ledger with what is open: labels = joined + duplicate + correction + late + orphan + dead + waiting."""
-        waiting = sum(map(len, self.waiting.values()))
-        return {**self.ledger, "pending": len(self.pending), "waiting": waiting}
+        return {**self.ledger, "pending": len(self.pending), "waiting": self.waiting.count}
 
 
 class _Logged(msgspec.Struct):

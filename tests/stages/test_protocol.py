@@ -65,7 +65,7 @@ class ClosesOverWaitingLabels(Task):
 
 class ClosesOverTheRowsItHasTaken(Task):
     def _closed(self):
-        return min(super()._closed() if self.heap else self.labels.next, self.labels.next)
+        return min(super()._closed() if self.waiting.by_id else self.labels.next, self.labels.next)
 
 
 class JoinsWhateverMemoryHolds(Task):
