@@ -17,11 +17,12 @@ from typing import Any
 
 import aiokafka
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from streams.config import Config
+from streams.errors import BrokerError
 from streams.kafka.app import build_app
 from streams.kafka.durable import Identity
 from streams.kafka.reachable import watch_broker
@@ -126,7 +127,7 @@ class Member(ABC):
     async def _app_crash(self) -> None:
         while self.app.crash_reason is None:
             await asyncio.sleep(0.2)
-        self.fail(self.app.crash_reason)
+        self.fail(_in_words(self.app.crash_reason))
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task whose failure ends the process."""
@@ -193,3 +194,14 @@ class Member(ABC):
 
     async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         await self.assign(set(assigned))
+
+
+def _in_words(error: BaseException) -> BaseException:
+    """What retention has deleted before it was read, as the error that it is; the next start knows how much."""
+    if not isinstance(error, OffsetOutOfRangeError):
+        return error
+    places = ", ".join(f"{place.topic}/{place.partition} at offset {offset}" for place, offset in error.args[0].items())
+    return BrokerError(
+        f"could not read on: {places} is not in the log any more. The next start goes on from the last checkpoint, "
+        "and tells what is gone and what accepts it"
+    )
