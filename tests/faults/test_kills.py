@@ -12,6 +12,8 @@ from pipeline_process import Pipeline, until
 from pipeline_records import lag
 from pipeline_traffic import Traffic
 
+from streams.cli.main import run
+
 KILLS = (("worker", ""), ("worker", "shift"), ("monitor", ""), ("worker", "turn"), ("worker", ""))
 """Who is killed, and how the traffic changes then."""
 RATE = 400
@@ -35,6 +37,7 @@ def test_no_label_is_lost_or_learnt_twice_when_processes_are_killed(broker, pipe
                 time.sleep(chance.uniform(0, 2))
                 running[role].kill()
                 traffic.say(change)
+                assert run(["verify", "--config", str(pipeline.config)]) == 0  # beside whatever still runs
                 running[role] = pipeline.start(role)
             running["worker"].wait_for("task_restored", count=2)
             events = traffic.finish()
