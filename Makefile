@@ -39,8 +39,8 @@ bench: $(READY)  ## figures of docs/benchmarks.md
 	$(BIN)/python -m bench
 
 lock: $(READY)  ## pin what pyproject.toml allows, with hashes
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local --extra s3 --extra dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 clean:  ## stop the local broker; remove the virtual environment, caches and local data
 	@for folder in .millrace/kafka .millrace/demo/kafka; do \
