@@ -14,7 +14,7 @@ from learners.output import Output
 from streams.config import Config
 from streams.messages import encode
 from streams.stages.decoding import Decoding
-from streams.stages.task import Task, TaskConfig
+from streams.stages.task import Emitted, Task, TaskConfig
 from streams.state.done import DoneIds
 from streams.state.pending import PendingStore
 from streams.verify.audit import audit
@@ -66,7 +66,7 @@ def add(log, ms, value):
     log.append(Row(len(log), ms, b"k", value))
 
 
-def run(story):
+def run(story, partition=0, starts=(0, 0)):
     """The real task over these inputs, and the evidence it leaves behind."""
     logs = {role: [] for role in ("features", "labels", "predictions", "examples")}
     now = 1_000
@@ -76,12 +76,13 @@ def run(story):
             add(logs["labels"], now, encode({"id": f"e{number}", "label": label}))
         else:
             add(logs["features"], now, encode({"id": f"e{number}", "features": {"x": 1.0}}))
-    task = Task(0, JOIN, Decoding(CONFIG), PendingStore(1_000, None), DoneIds())
+    begins = {f"{topic}/{partition}": at for topic, at in zip(("p.features", "p.labels"), starts, strict=True)}
+    task = Task(partition, JOIN, Decoding(CONFIG), PendingStore(1_000, None), DoneIds(), None, begins)
     task.restore([])
-    for side, log in ((task.events, logs["features"]), (task.labels, logs["labels"])):
-        side.feed(0, len(log), log)
+    for side, log, at in zip((task.events, task.labels), (logs["features"], logs["labels"]), starts, strict=True):
+        side.feed(at, len(log), log[at:])
         side.end = len(log)
-    emitted = task.step(10_000, Model())
+    emitted = task.step(10_000, Model()) or Emitted()
     for source, record in zip(emitted.sources, emitted.predictions, strict=True):
         task.acknowledged([source], len(logs["predictions"]))
         add(logs["predictions"], now, record.value)
@@ -104,15 +105,26 @@ def shard_over(rows):
     return {"next": len(rows), "ledger": dict(ledger), "chain": chain}
 
 
-def found(logs, state, shard, begins=None):
-    """What the verifier says."""
-    rows = {(CONFIG.topic(role), 0): log for role, log in logs.items()}
-    rows |= {(CONFIG.topic(role), 0): [] for role in ("dead-letters", "metrics", "alerts", "retrain")}
+def found(logs, state, shard, begins=None, config=CONFIG):
+    """What the verifier says of one partition."""
+    return judged([(logs, state, shard)], begins, config)
+
+
+def judged(partitions, begins=None, config=CONFIG):
+    """What it says of several, each with a shard of its own."""
+    rows = {(config.topic(role), p): log for p, (logs, _, _) in enumerate(partitions) for role, log in logs.items()}
+    rows |= {(config.topic(role), 0): [] for role in ("dead-letters", "metrics", "alerts", "retrain")}
     evidence = Evidence(
-        config=CONFIG,
-        logs=MemoryLogs(rows, {(CONFIG.topic(role), 0): begin for role, begin in (begins or {}).items()}),
-        tasks={0: Checkpoint(name="task-0", offsets=state["next"], state=state, generation=1)},
-        shards={0: Checkpoint(name="shard-0", offsets={"p.examples/0": shard["next"]}, state=shard, generation=1)},
+        config=config,
+        logs=MemoryLogs(rows, {(config.topic(role), 0): begin for role, begin in (begins or {}).items()}),
+        tasks={
+            p: Checkpoint(name=f"task-{p}", offsets=state["next"], state=state, generation=1)
+            for p, (_, state, _) in enumerate(partitions)
+        },
+        shards={
+            p: Checkpoint(name=f"shard-{p}", offsets={f"p.examples/{p}": shard["next"]}, state=shard, generation=1)
+            for p, (_, _, shard) in enumerate(partitions)
+        },
     )
     return audit(evidence, slack_ms_min=0)
 
@@ -165,3 +177,32 @@ def test_no_record_of_an_output_can_be_missing_or_another_s(story, data):
     elif changed and role == "predictions":
         place = f"p.predictions/0/{at}"
     assert any(place in line for line in told), told
+
+
+@given(STORY, st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_pipeline_that_began_later_is_judged_from_there(story, data):
+    """`start = latest`: what was there before is in no ledger, and that is no fault; `earliest` has no such excuse."""
+    whole, _, _ = run(story)
+    starts = tuple(data.draw(st.integers(0, len(whole[role])), label=role) for role in ("features", "labels"))
+    logs, state, shard = run(story, starts=starts)
+    later = CONFIG.model_copy(update={"start": "latest"})
+
+    assert offences(found(logs, state, shard, config=later)) == []
+    if any(starts):
+        assert any("are in no column of the ledger" in line for line in offences(found(logs, state, shard)))
+
+
+@given(STORY, STORY)
+@settings(max_examples=50, deadline=None)
+def test_shards_are_judged_each_over_its_own_partitions(first, second):
+    """As many shards as partitions: each fold is its own, and an example in the other one's log is found."""
+    config = CONFIG.model_copy(update={"topics": CONFIG.topics.model_copy(update={"partitions": 2, "shards": 2})})
+    partitions = [run(first), run(second, partition=1)]
+
+    assert offences(judged(partitions, config=config)) == []
+    (logs, state, _), (others, _, _) = partitions
+    if others["examples"]:
+        logs["examples"].append(others["examples"][0]._replace(offset=len(logs["examples"])))
+        partitions[0] = logs, state, shard_over(logs["examples"])
+        assert any("has an example in shard 0" in line for line in offences(judged(partitions, config=config)))
