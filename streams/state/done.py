@@ -174,7 +174,8 @@ class DoneIds:
         span = self._cut
         if span is None:
             raise ValueError("a bucket must be cut before it is stored")
-        self._saved = [known for known in self._saved if known[0].start < span.start]
+        # By their ends: one that was taken in may begin before what the horizon left of it.
+        self._saved = [known for known in self._saved if known[0].stop <= span.start]
         if span.newest_ms >= self._horizon_ms:
             self._saved.append((span, Bucket(path, digest, span.newest_ms)))
         self._saved_to, self._cut = span.stop, None

@@ -20,7 +20,7 @@ from streams.state.done_run import Run
 
 Hashes = npt.NDArray[np.int64]
 
-_FILTER_BYTES = 1 << 20  # at least: half a million ids
+_FILTER_BLOCKS = 8  # at least: half a million ids and 1 MB, so that most pipelines have one filter
 _FEW = 32  # one by one, they are quicker done than in arrays
 _BYTES_PER_ID = 2  # 2 % of the ids that are absent go on to the tables
 _TRIPLES = [sum(1 << bit for bit in bits) for bits in combinations(range(8), 3)]
@@ -103,7 +103,7 @@ class Segment:
     """Blocks behind one Bloom filter: `filter[hash & mask]` has the three bits of the id's pattern."""
 
     def __init__(self, ids_max: int) -> None:
-        size = max(_FILTER_BYTES, 1 << (_BYTES_PER_ID * ids_max - 1).bit_length())
+        size = 1 << (_BYTES_PER_ID * ids_max - 1).bit_length()
         self.room = size // _BYTES_PER_ID
         self.mask = size - 1
         self.filter = bytearray(size)
@@ -141,7 +141,7 @@ class DoneIndex:
         segments = self._segments
         if not segments or segments[-1].blocks[-1].rows + len(run) > self._block_rows:
             if not segments or segments[-1].room < self._block_rows:
-                segments.append(Segment(2 * max(self.rows, self._block_rows)))
+                segments.append(Segment(max(2 * self.rows, _FILTER_BLOCKS * self._block_rows)))
                 self.filters.append((segments[-1].filter, segments[-1].mask))
             segments[-1].blocks.append(Block(self._block_rows))
         hashes = np.fromiter(map(hash, ids), np.int64, len(ids))

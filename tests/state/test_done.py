@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections import Counter
+from random import Random
 
 import msgspec
 import pytest
@@ -69,6 +70,64 @@ def test_a_restart_remembers_what_a_dictionary_would(steps, sizes):
             assert type(known) is type(expected)
             assert (i in done) == (i in model)
         assert len(done) == len(model)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_long_run_with_crashes_remembers_what_a_dictionary_would(seed):
+    """Thousands of ids, most of them packed, in many blocks and buckets, cut, expired, corrected and restored."""
+    random = Random(seed)
+    sizes = random.choice([(4, 4), (8, 16), (16, 5), (32, 64)])
+    done, model, now, disk, checkpoint = sized(sizes), {}, 0, {}, ([], {}, 0)
+    for number in range(400):
+        for _ in range(random.choice([1, 3, 20])):
+            now += random.choice([0, 1, 1, 5])
+            identity = random.choice(NAMES) if random.random() < 0.2 else str(random.randrange(3_000))
+            label = random.choice(["yes", "no", 1, True, 1.0, 0, False, random.random()])
+            assert done.get(identity) == model.get(identity, (None,))[0]
+            done.add(identity, label, now)
+            model[identity] = (label, now)
+        if random.random() < 0.3:
+            horizon = now - random.choice([10, 300, 2_000])
+            done.expire_before(horizon)
+            model = {i: known for i, known in model.items() if known[1] >= horizon}
+        if random.random() < 0.4 and (data := done.cut()) is not None:
+            disk[str(number)] = data
+            done.stored(str(number), "digest")
+            checkpoint = (done.buckets(), dict(model), now)
+        if random.random() < 0.03:
+            buckets, model, now = checkpoint[0], dict(checkpoint[1]), checkpoint[2]
+            done = sized(sizes)
+            done.restore([disk[bucket.path] for bucket in buckets], buckets)
+            done.expire_before(min((ms for _, ms in model.values()), default=0))
+        assert len(done) == len(model), f"seed {seed}, step {number}"
+        for i, (label, _) in model.items():
+            assert done.get(i) == label, f"seed {seed}, step {number}"
+            assert type(done.get(i)) is type(label)
+
+
+def test_buckets_that_overlap_are_read_as_one_history():
+    """An older bucket after a newer one adds nothing, and time does not fall: what comes next is the newest."""
+    done = sized((4, 8))
+    for n in range(10):
+        done.add(str(n), n, n)
+    early = done.cut()
+    for n in range(10, 40):
+        done.add(str(n % 25), n, n)
+    late = done.cut()
+    again = sized((4, 8))
+    again.restore([late, early])
+    again.add("z", 1, 0)
+    again.expire_before(39)
+    assert "z" in again
+
+
+def test_filters_keep_room():
+    """However many ids come, most of what a filter could hold is empty: absent ids stop there."""
+    done = sized((64, 256))
+    for n in range(20_000):
+        done.add(str(n), 1, n)
+    for passed, _ in done._old.filters:
+        assert sum(byte != 0 for byte in passed) < 0.5 * len(passed)
 
 
 class Clash(str):
