@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.config import Config
+from streams.kafka.assignors import Copartitioned
 from streams.kafka.seam import App, keep_records_as_fetched
 from streams.kafka.security import faust_brokers, faust_credentials
 
@@ -45,5 +46,5 @@ def build_app(config: Config, group: str, scratch: Path, **settings: Any) -> App
         producer_max_batch_size=BATCH_BYTES,
         producer_max_request_size=8 * config.input.event_bytes_max + BATCH_BYTES,
         producer_request_timeout=OUTAGE_S,
-        **settings,
+        **{"PartitionAssignor": Copartitioned, **settings},
     )

@@ -58,7 +58,7 @@ class Member(ABC):
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.background: set[asyncio.Task[None]] = set()
         self.app = build_app(config, f"{config.name}.{role}", self.scratch, **settings)
-        self.app.stage = self
+        self.app.stage, self.app.sizes = self, {}
         revoked: Any = self._revoked  # Faust's type of a receiver fits no method
         assigned: Any = self._assigned
         self.app.on_partitions_revoked.connect(revoked, weak=False)
@@ -158,6 +158,10 @@ class Member(ABC):
                 except Exception as error:  # noqa: BLE001 - an agent that raises drops its event and stalls for 5 s
                     self.fail(error)
 
+        sizes = self.config.topics
+        self.app.sizes |= {
+            self.config.topic(role): sizes.shards if role == "examples" else sizes.partitions for role in roles
+        }
         topics = self.app.topic(*(self.config.topic(role) for role in roles), schema=ChunkSchema(), acks=False)
         self.app.agent(topics, name=name)(agent)
 

@@ -21,8 +21,6 @@ from typing import Any, Protocol
 import aiokafka
 import faust
 from aiokafka.consumer import fetcher
-from faust.assignor.client_assignment import ClientAssignment
-from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -192,41 +190,14 @@ class App(faust.App):
     """A Faust app whose consumer reads where `stage` says."""
 
     stage: Stage
+    sizes: dict[str, int]
+    """Partitions of the topics that are read."""
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
 
     def _new_producer_transport(self) -> Transport:
         return Transport(self.conf.broker_producer, self)
-
-
-class OneOwner(PartitionAssignor):
-    """Every partition to one member: the one that has most of them already, else the smallest member id."""
-
-    @property
-    def name(self) -> str:
-        """Members with another assignor cannot join the group."""
-        return "millrace-one-owner"
-
-    def _perform_assignment(self, cluster: Any, member_metadata: Mapping[str, Any]) -> Any:
-        clients = {member: self._get_client_metadata(metadata) for member, metadata in member_metadata.items()}
-        topics = {topic for metadata in member_metadata.values() for topic in metadata.subscription}
-        held = {
-            member: sum(len(partitions) for partitions in client.assignment.actives.values())
-            for member, client in clients.items()
-        }
-        owner = max(sorted(clients), key=lambda member: held[member])
-        self._update_member_urls(clients)
-        everything = {topic: sorted(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-        assignments = {
-            member: ClientAssignment(actives=everything if member == owner else {}, standbys={}) for member in clients
-        }
-        return self._protocol_assignments(
-            assignments,
-            self._get_changelog_distribution(assignments),
-            self._get_external_topic_distribution(assignments),
-            dict.fromkeys(topics, 0),
-        )
 
 
 def keep_records_as_fetched() -> None:
