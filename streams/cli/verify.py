@@ -34,7 +34,6 @@ def verify(
     from streams.cli.logs import set_up_logs
     from streams.kafka.verifying import gathered
     from streams.verify.audit import audit
-    from streams.verify.findings import OFFENCES_MAX
 
     set_up_logs(level="warning")
     loaded, began = load_config(config, override), time.monotonic()
@@ -57,28 +56,26 @@ def verify(
         promises = findings.tree()
         json_out({"pipeline": loaded.name, "holds": holds, "read": read, "up_to": upto, "promises": promises})
     else:
-        _draw(findings, OFFENCES_MAX)
+        _draw(findings)
         _read(loaded.name, read, len(upto))
     raise typer.Exit(0 if holds else 1)
 
 
-def _draw(findings: Findings, offences_max: int) -> None:
+def _draw(findings: Findings) -> None:
     from streams.verify.findings import WORDS
 
     rows = [
         (promise.name.replace("_", " "), _HOLDS[promise.holds], _figures(promise), WORDS[promise.name])
         for promise in findings.promises.values()
     ]
-    table(("promise", "", "figures", "says"), rows)
-    for promise in findings.promises.values():
+    table(("promise", "holds", "figures", "says"), rows)
+    between = "  " if interactive() else "\t"
+    for promise in findings.broken:
         for offence in promise.offences:
-            say(
-                f"BROKEN\t{promise.name}\t{offence.at}\t{one_line(offence.what)}"
-                if not interactive()
-                else f"BROKEN  {promise.name}: {offence.at} {one_line(offence.what)}"
-            )
-        if promise.broken > offences_max:
-            say(f"BROKEN\t{promise.name}\t…\tand {promise.broken - len(promise.offences):,} more")
+            say(between.join(("BROKEN", promise.name, offence.at, one_line(offence.what))))
+        if promise.broken > len(promise.offences):
+            more = promise.broken - len(promise.offences)
+            say(between.join(("BROKEN", promise.name, "…", f"and {more:,} more places")))
     for promise in findings.promises.values():
         for words in promise.unchecked:
             note(f"{promise.name}: {one_line(words)}")

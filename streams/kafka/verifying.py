@@ -6,6 +6,7 @@ Nothing is written, neither on the broker nor in the store.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,9 @@ _STALLED_S = 30.0
 _ATTEMPTS = 3
 _UNLIMITED = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 """Settings of a topic from which nothing goes by itself."""
+
+# Without a handler of its own aiokafka writes each failed attempt to the terminal, beside our one message.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 class KafkaLogs:
