@@ -12,10 +12,13 @@ from learners.shortcut import shortcut
 from learners.snapshots import dumps, loads
 from learners.target import Target
 
-JOURNAL_MAX = 1000
+LOOK_EVERY = 1000
+"""Each time so many more are learnt, the candidate looks whether the model still answers with numbers."""
+JOURNAL_MAX = 4 * LOOK_EVERY
 """Examples kept since the last snapshot of the model; replaying them undoes a half-learnt one.
 
-Each time so many more are learnt, the candidate also looks whether the model still answers with numbers.
+A snapshot of a forest takes as long as some hundred of its examples, the replay of a full journal of a linear model
+40 ms: whoever takes snapshots more often than this spares both.
 """
 
 
@@ -52,7 +55,6 @@ class Candidate:
         self._failures_max = failures_max
         self.journal: list[Row] = []
         self._learnt_before = 0  # the journal
-        self._journal_max = JOURNAL_MAX
         self._snapshot = dumps(model)
         self._take(loads(self._snapshot, allow))  # a model that cannot come back is refused now, not after a crash
 
@@ -70,7 +72,7 @@ class Candidate:
         failures: list[tuple[int, Failure]] = []
         at = 0
         while at < len(rows) and not self.suspended:
-            part = rows[at : at + self._journal_max - len(self.journal)]
+            part = rows[at : at + LOOK_EVERY - self.learnt % LOOK_EVERY]
             learn_one, learnt, error = self._learn_one, 0, ""
             try:
                 for features, answer in part:
@@ -85,7 +87,7 @@ class Candidate:
             if error:
                 failures.append((at, self._failed(error)))
                 at += 1
-            elif len(self.journal) >= self._journal_max and (failure := self._full(part[-1][0])) is not None:
+            elif self.learnt % LOOK_EVERY == 0 and (failure := self._look(part[-1][0])) is not None:
                 failures.append((at - 1, failure))
         return failures
 
@@ -94,8 +96,11 @@ class Candidate:
         """Examples in the model."""
         return self._learnt_before + len(self.journal)
 
-    def _full(self, features: Features) -> Failure | None:
-        self.snapshot()
+    def _look(self, features: Features) -> Failure | None:
+        # At every multiple learnt, whenever snapshots are taken in between: those moments differ between a live run and
+        # its replay, and what a look at the model decides must not.
+        if len(self.journal) >= JOURNAL_MAX:
+            self.snapshot()
         if not self._poisoned(features):
             return None
         self._suspend()
@@ -135,9 +140,6 @@ class Candidate:
     def _begin_journal(self, learnt: int) -> None:
         self.journal = []
         self._learnt_before = learnt
-        # Full at every multiple of JOURNAL_MAX learnt, whenever snapshots are taken in between: those moments
-        # differ between a live run and its replay, and what a look at the model decides must not.
-        self._journal_max = JOURNAL_MAX - learnt % JOURNAL_MAX
 
     def restore(self, blob: bytes, learnt: int, failures: int, streak: int, *, suspended: bool) -> None:
         """Go on where `snapshot` was taken."""

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SECTIONS = ("name", "topics.shards", "target", "features", "models")
+INLINE_S = 0.002
+"""A snapshot that takes longer is taken by a thread, which lets the loop work meanwhile: predictions go on."""
+SNAPSHOT_SHARE = 0.05
+"""Of the time may be spent on snapshots: a large model has fewer checkpoints."""
 SNAPSHOTS_KEPT = 20
 """Published versions of a shard kept in the store, at most; never fewer than half of it."""
 
@@ -47,6 +51,9 @@ class Cut(NamedTuple):
     """A shard at one moment."""
 
     state: dict[str, Any]
+    """Without the candidates."""
+    candidates: asyncio.Future[bytes]
+    """Their snapshot; until it is there nothing is learnt."""
     after: list[asyncio.Future[Any]]
     """Dead letters that are not acknowledged."""
     scores: dict[str, Any] | None
@@ -67,6 +74,9 @@ class OwnedShard(Owned[Cut]):
         self.acknowledged_end = 0
         """Examples that the broker holds, as far as this worker's own tasks know."""
         self.version_cut = -1
+        self.cut_at = self.snapshot_s = 0.0
+        self.frozen = False
+        """Somebody looks at the candidates: they must not learn."""
         self.published_at = 0.0
         self.unpublished = False
         """A cut is newer than the newest published version."""
@@ -85,6 +95,7 @@ class OwnedShard(Owned[Cut]):
         settings = pinned_by(config, SECTIONS)
         self.durable = await asyncio.to_thread(Durable.adopt, worker.store, self.name, settings, worker.identity)
         saved = self.durable.state
+        self.snapshot_s = 2 * INLINE_S if saved else 0.0  # of a model that is there the size is not known yet
         self.learner = await asyncio.to_thread(learner_from, config, self.shard, saved)
         async with reader(worker.connection) as consumer:
             if saved is None:
@@ -126,7 +137,7 @@ class OwnedShard(Owned[Cut]):
 
     async def advance(self) -> bool:
         """Learn some rows."""
-        if not self.rows:
+        if not self.rows or self.frozen:
             return False
         part = [self.rows.popleft() for _ in range(min(self.pace.rows, len(self.rows)))]
         held = self.worker.catching_up(self.shard)
@@ -163,7 +174,9 @@ class OwnedShard(Owned[Cut]):
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def has_news(self) -> bool:
-        """Examples were learnt, or what was learnt last is still to be published."""
+        """Examples were learnt, or what was learnt last is still to be published; but a snapshot has its price."""
+        if self.snapshot_s > SNAPSHOT_SHARE * (time.monotonic() - self.cut_at):
+            return False
         return self.learner.version != self.version_cut or (self.unpublished and self._publishing_is_due())
 
     def _publishing_is_due(self) -> bool:
@@ -174,11 +187,35 @@ class OwnedShard(Owned[Cut]):
         learner = self.learner
         self.version_cut = learner.version
         scores = learner.scores.report() if self._publishing_is_due() else None
-        return Cut(learner.dump(), self.outflow.pending(), scores, learner.ledger["learnt"])
+        state, after, learnt = learner.dump_without_candidates(), self.outflow.pending(), learner.ledger["learnt"]
+        return Cut(state, self._snapshot(), after, scores, learnt)
+
+    def _snapshot(self) -> asyncio.Future[bytes]:
+        """The candidates as they are, at once or soon."""
+        self.cut_at = time.monotonic()
+        if self.snapshot_s <= INLINE_S:
+            taken: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            taken.set_result(self._timed_snapshot())
+            return taken
+        self.frozen = True
+        taken = asyncio.ensure_future(asyncio.to_thread(self._timed_snapshot))
+        taken.add_done_callback(self._thaw)
+        return taken
+
+    def _timed_snapshot(self) -> bytes:
+        started = time.thread_time()
+        snapshot = self.learner.candidates.snapshot()
+        self.snapshot_s = time.thread_time() - started
+        return snapshot
+
+    def _thaw(self, _: asyncio.Future[bytes]) -> None:
+        self.frozen = False
+        self.wake.set()
 
     async def save(self, cut: Cut) -> None:
         """See `Owned`."""
-        await self.durable.save(msgspec.msgpack.encode(cut.state), self._offsets(cut), cut.after)
+        state = cut.state | {"candidates": await cut.candidates}
+        await self.durable.save(msgspec.msgpack.encode(state), self._offsets(cut), cut.after)
 
     def _offsets(self, cut: Cut) -> dict[str, int]:
         return {f"{self.tp.topic}/{self.shard}": cut.state["next"]}
@@ -192,7 +229,7 @@ class OwnedShard(Owned[Cut]):
             return
         self.published_at, self.unpublished = time.monotonic(), False
         config = self.worker.config
-        stored = await kept(self.worker.store.put_object, "snapshots", self.name, cut.state["candidates"])
+        stored = await kept(self.worker.store.put_object, "snapshots", self.name, await cut.candidates)
         record = ModelVersion(
             model=self.learner.champion,
             shard=self.shard,

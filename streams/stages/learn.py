@@ -144,12 +144,15 @@ class Learner:
 
     def dump(self) -> dict[str, Any]:
         """State as of now, msgpack-able: candidates as their snapshot."""
+        return self.dump_without_candidates() | {"candidates": self.candidates.snapshot()}
+
+    def dump_without_candidates(self) -> dict[str, Any]:
+        """The same for whoever takes the snapshot at leisure, while nothing is learnt."""
         return {
             "next": self.version,
             "learnt": self.learnt.dump(),
             "ledger": dict(sorted(self.ledger.items())),  # how the log came in parts is not to be seen
             "chain": self.chain,
-            "candidates": self.candidates.snapshot(),
             "scores": self.scores.snapshot(),
         }
 

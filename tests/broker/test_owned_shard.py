@@ -1,17 +1,55 @@
-"""Published versions of a shard: whoever follows `models` must find what it names."""
+"""A shard's versions and snapshots: whoever follows `models` finds what it names, and no cut holds the predictions."""
 
 import asyncio
 import random
+import threading
 
 import msgspec
 import pytest
-from offline_worker import OfflineWorker
+from offline_worker import CONFIG, OfflineWorker, Row
+from river import base
 
+from streams.config import Config
 from streams.errors import StateError
 from streams.kafka.durable import Durable
 from streams.kafka.owned_shard import SNAPSHOTS_KEPT, Cut, OwnedShard, learner_from
 from streams.kafka.sending import Outflow
-from streams.messages import ModelVersion
+from streams.messages import Example, ModelVersion, encode
+
+
+class Heavy(base.Classifier):
+    """A model whose pickling takes as long as the test wants; it says how many rows it has learnt."""
+
+    pickling, let_go = threading.Event(), threading.Event()
+
+    def __init__(self):
+        self.rows = 0
+
+    def learn_one(self, _x, _y):
+        self.rows += 1
+
+    def predict_proba_one(self, _x):
+        return {True: 1 / (1 + self.rows), False: self.rows / (1 + self.rows)}
+
+    def __getstate__(self):
+        self.pickling.set()
+        assert self.let_go.wait(10)
+        return {"rows": self.rows}
+
+
+def heavy(_target, _kinds, _seed):
+    return Heavy()
+
+
+HEAVY = Config.model_validate(
+    CONFIG.model_dump(by_alias=True) | {"models": {"candidates": {"champion": {"model": f"{__name__}:heavy"}}}}
+)
+
+
+def row(offset):
+    """A labelled example, the `offset`th of the shard."""
+    made = Example(f"e{offset}", "yes", (0, offset), offset, 1_000, features={"x": 1.0}, model="champion")
+    return Row(offset, 1_000, b"k", encode(made))
 
 
 def shard(worker):
@@ -26,7 +64,9 @@ def shard(worker):
 async def publish(owned, version, model):
     """The version a checkpoint of this moment would publish, its turn having come."""
     owned.published_at = float("-inf")
-    await owned.checkpoint(Cut({"candidates": model, "next": version}, [], {}, version))
+    snapshot = asyncio.get_running_loop().create_future()
+    snapshot.set_result(model)
+    await owned.checkpoint(Cut({"next": version}, snapshot, [], {}, version))
 
 
 def told(worker):
@@ -84,3 +124,47 @@ def test_what_others_published_is_theirs_to_judge(request):
         return [worker.store.get_object(*stored) for stored in others]
 
     assert asyncio.run(run()) == [b"theirs", b"theirs"]
+
+
+def test_while_a_large_model_is_saved_it_predicts_and_does_not_learn(request):
+    """What is durable is the model of the cut and its positions, not of the moment when pickling ended."""
+
+    async def run():
+        Heavy.let_go.set()
+        worker = OfflineWorker(request.node.name, HEAVY)
+        owned = shard(worker)
+        owned.rows.extend(row(offset) for offset in range(3))
+        assert await owned.advance()
+        owned.snapshot_s = 0.02  # taken for a large one
+        Heavy.let_go.clear()
+        Heavy.pickling.clear()
+        owned.cut_if_due()
+        await asyncio.to_thread(Heavy.pickling.wait, 10)
+        owned.rows.extend(row(offset) for offset in range(3, 5))
+        learnt = [await owned.advance() for _ in range(3)]
+        said = owned.learner.predict({"x": 1.0})["champion"].probabilities["yes"]
+        owned.wake.clear()
+        Heavy.let_go.set()
+        await owned.saving
+        assert owned.wake.is_set()
+        assert await owned.advance()
+        saved = learner_from(HEAVY, 0, Durable.adopt(worker.store, owned.name, {}, worker.identity).state)
+        return learnt, said, owned.learner.version, saved.version, saved.candidates.champion_model.rows
+
+    assert asyncio.run(run()) == ([False, False, False], 1 / 4, 5, 3, 3)
+
+
+def test_snapshots_take_a_twentieth_of_the_time_at_most(request):
+    """A model that takes a second to pickle is not pickled every second."""
+
+    async def run():
+        owned = shard(OfflineWorker(request.node.name))
+        owned.rows.append(row(0))
+        assert await owned.advance()
+        owned.snapshot_s, now = 1.0, asyncio.get_running_loop().time()
+        due = []
+        for owned.cut_at in (now, now - 15.0, now - 60.0):
+            due.append(owned.has_news())
+        return due
+
+    assert asyncio.run(run()) == [False, False, True]

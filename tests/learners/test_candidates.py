@@ -60,7 +60,8 @@ HISTORY = st.lists(
 def test_how_examples_are_grouped_makes_no_difference(history, sizes, failures_max, journal_max):
     """Bad ones among them, journals that fill up, candidates that are suspended half-way: as one by one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(one_candidate, "JOURNAL_MAX", journal_max)  # the real one is too long for many examples
+        patch.setattr(one_candidate, "JOURNAL_MAX", 2 * journal_max)  # the real ones are too long for many examples
+        patch.setattr(one_candidate, "LOOK_EVERY", journal_max)
         grouped, single = build(failures_max=failures_max), build(failures_max=failures_max)
         told, at = [], 0
         for size in [*sizes, len(history)]:
@@ -121,6 +122,7 @@ def test_failures_snapshots_and_restarts_in_any_order_come_to_the_same(history, 
 def test_going_back_reaches_over_a_full_journal(monkeypatch):
     """When the journal is full the model is pickled anew, so that going back never costs more than a journal."""
     monkeypatch.setattr(one_candidate, "JOURNAL_MAX", 4)
+    monkeypatch.setattr(one_candidate, "LOOK_EVERY", 2)
     candidates = build()
     for features, label in rows(*["yes", "no"] * 5):
         candidates.learn(features, label)
@@ -204,8 +206,8 @@ def test_a_prediction_that_is_no_number_is_none():
 
 
 def test_a_poisoned_model_is_found_and_suspended(monkeypatch):
-    """A model that answers with NaN is found within a journal, at the same row whether or not it was restarted."""
-    monkeypatch.setattr(one_candidate, "JOURNAL_MAX", 8)
+    """A model that answers with NaN is found at the next look, at the same row whether or not it was restarted."""
+    monkeypatch.setattr(one_candidate, "LOOK_EVERY", 8)
     specs = {"p": CandidateSpec(model="own_models:poisoned")}
     for cut in (None, 3, 11):
         candidates = build(specs)
