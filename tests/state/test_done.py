@@ -294,6 +294,19 @@ def test_reads_the_buckets_of_format_1():
 
 
 @settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(NAMES), LABELS, st.integers(0, 10**6)), min_size=1, max_size=30), st.data())
+def test_a_part_of_a_run_is_its_entries(entries, data):
+    """Whatever is packed of a run comes back as it was added: id, label, its type, and time."""
+    entries = [(i, label, ms) for (i, label, _), ms in zip(entries, sorted(e[2] for e in entries), strict=True)]
+    start = data.draw(st.integers(0, len(entries) - 1))
+    stop = data.draw(st.integers(start + 1, len(entries)))
+    packed = msgspec.msgpack.encode(Run.of(entries).pack(start, stop))
+    back = list(Run.unpack(msgspec.msgpack.decode(packed, type=PackedRun)).entries())
+    assert back == entries[start:stop]
+    assert [type(label) for _, label, _ in back] == [type(label) for _, label, _ in entries[start:stop]]
+
+
+@settings(deadline=None)
 @given(st.data())
 def test_refuses_columns_that_are_no_run(data):
     """A column that lacks a byte, or says what cannot be, is refused and not read wrongly."""
