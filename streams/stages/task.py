@@ -124,8 +124,8 @@ class Task:
         """By candidate: what it said last, and its JSON. Baselines say the same object until something is learnt."""
         self._sent: deque[tuple[int, int]] = deque()
         """Batches of predictions that the broker holds: the first source, and its offset in predictions; ascending."""
-        self.logged: dict[int, tuple[bytes | None, bytes, int]] = {}
-        """Predictions in the log whose event's turn has not come: source → key, value, offset in predictions."""
+        self.logged: dict[int, tuple[str, Row]] = {}
+        """Predictions in the log whose event's turn has not come: source → id and row."""
 
     # -- restart -------------------------------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Task:
             except (msgspec.DecodeError, RecursionError):
                 continue  # somebody else's record in a topic of ours
             if known.source >= next_event:
-                self.logged.setdefault(known.source, (row.key, row.value, row.offset))
+                self.logged.setdefault(known.source, (known.id, row))
             elif known.source in self.open and known.id not in self.pending:
                 self.pending.put(known.id, Pending(row.key, row.value, known.event_ms, known.source, row.offset))
         awaited = self.open.count()
@@ -188,15 +188,15 @@ class Task:
         if event.unknown:
             ledger["feature_unknown"] += event.unknown
         logged = self.logged.pop(offset, None) if self.logged else None
-        if logged is None:
+        if logged is None or logged[0] != identity:  # another's id: no record of ours
             key, event_ms = row.key, row.timestamp
             value = self._predict(event, event_ms, offset, model)
             out.predictions.append(_new(Outgoing, (key, value)))
             out.sources.append(offset)
             self.pending.put(identity, Pending(key, value, event_ms, offset, None))
         else:
-            key, value, where = logged
-            self.pending.put(identity, Pending(key, value, row.timestamp, offset, where))
+            said = logged[1]
+            self.pending.put(identity, Pending(said.key, said.value or b"", row.timestamp, offset, said.offset))
         if identity in self.waiting.by_id:
             for entry in self.waiting.take(identity):
                 self._settle(identity, entry, out)
@@ -323,7 +323,7 @@ class Task:
         else:
             while len(sent) > 1 and sent[1][0] <= oldest:  # predictions go out in the order of their sources
                 sent.popleft()
-        bounds = [acknowledged, *(where for _, _, where in self.logged.values())]
+        bounds = [acknowledged, *(row.offset for _, row in self.logged.values())]
         if sent:
             bounds.append(sent[0][1])
         read = self.pending.oldest_where()

@@ -325,3 +325,13 @@ def test_with_nothing_pending_a_restart_reads_no_prediction():
     partition = Partition([event(AT), event(AT, "f")], [label(AT + 1), label(AT + 1, "f")]).run()
     assert tail_of(partition) == 2
     assert tail_of(partition.restart()) == 2
+
+
+def test_a_logged_prediction_of_another_event_is_not_used():
+    """Whoever wrote it, a label must not meet another event's features."""
+    partition = Partition([event(AT, "a", x=7.0)], [label(AT + 1, "a")])
+    partition.task.restore([Row(0, 0, b"k", encode({"id": "b", "source": 0, "event_ms": AT, "features": {"x": 1.0}}))])
+    partition.run()
+
+    assert [(e["id"], e["features"]) for e in partition.said()] == [("a", {"x": 7.0})]
+    assert partition.ledger() == {"predicted": 1, "joined": 1}
