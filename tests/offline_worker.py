@@ -111,7 +111,7 @@ class OfflineWorker(Worker):
     def own(self, partition):
         """A task at the beginning of two empty logs, as if restored; the caller moves it by `advance`."""
         owned = OwnedTask(self, partition)
-        owned.task = Task(partition, self.task_config, self.decoding, PendingStore(10_000, None), DoneIds())
+        owned.hold(Task(partition, self.task_config, self.decoding, PendingStore(10_000, None), DoneIds()))
         owned.start(parked=True)
         owned.runner.cancel()
         owned.outflow, owned.ready = Outflow(self.producer), True

@@ -13,10 +13,10 @@ from faust.types import TP
 
 from streams.errors import StateError
 from streams.kafka.durable import Durable, pinned_by
+from streams.kafka.inputs import Inputs
 from streams.kafka.keeping import kept
 from streams.kafka.owned import BUFFER_ROWS, Owned
 from streams.kafka.reading import bounds, read_to_end, reader, require_held
-from streams.stages.merge import Input
 from streams.stages.task import Emitted, Task
 from streams.state.done import DoneIds
 from streams.state.pending import PendingStore
@@ -51,13 +51,17 @@ class OwnedTask(Owned[Cut]):
         self.tps = (TP(config.topic("features"), partition), TP(config.topic("labels"), partition))
         self.out_topic = config.topic("predictions")
         self.shard = partition % config.topics.shards
-        self.paused: set[TP] = set()
         self.acknowledged_end = 0
         self.changed = False
         self.moved_at = 0.0
         self.task: Task
+        self.inputs: Inputs
 
     # -- life ----------------------------------------------------------------------------------------------------
+
+    def hold(self, task: Task) -> None:
+        """This is the state from now on."""
+        self.task, self.inputs = task, Inputs(self.worker, task.merge.inputs, BUFFER_ROWS)
 
     async def before_work(self) -> None:
         """There must be something to predict with."""
@@ -79,8 +83,8 @@ class OwnedTask(Owned[Cut]):
                 done.restore(await asyncio.to_thread(self.durable.bucket_contents), self.durable.buckets)
                 done.expire_before(saved["now_ms"] - worker.task_config.dedupe_horizon_ms)
             memory = PendingStore(worker.config.join.memory_rows, str(worker.scratch / self.name))
-            self.task = Task(self.partition, worker.task_config, worker.decoding, memory, done, saved, starts)
-            for side in (self.task.events, self.task.labels):
+            self.hold(Task(self.partition, worker.task_config, worker.decoding, memory, done, saved, starts))
+            for side in self.task.merge.inputs:
                 await require_held(consumer, side.topic, side.partition, side.next)
             if saved is None:
                 await self.save(self.cut())  # before anything is sent: outputs always have a checkpoint
@@ -114,7 +118,7 @@ class OwnedTask(Owned[Cut]):
 
     async def advance(self) -> bool:
         """Predict and join some rows."""
-        self._read_ends()
+        self.inputs.read_ends()
         worker = self.worker
         predictor = worker.predictor(self.shard)
         if predictor is None or worker.catching_up(self.shard):
@@ -130,7 +134,7 @@ class OwnedTask(Owned[Cut]):
         self.changed = True
         self.moved_at = time.monotonic()
         await self._emit(emitted)
-        self._resume_fetching()
+        self.inputs.resume_fetching()
         return True
 
     async def _emit(self, emitted: Emitted) -> None:
@@ -148,31 +152,14 @@ class OwnedTask(Owned[Cut]):
 
     def feed(self, chunk: Chunk) -> None:
         """Rows of one of the two inputs, from the agent."""
-        side: Input = self.task.events if chunk.topic == self.tps[0].topic else self.task.labels
-        if not side.feed(chunk.start, chunk.stop, chunk.rows):
-            self.holes.found(self.worker, chunk, side.read)
+        if not self.inputs.feed(chunk):
+            self.holes.found(self.worker, chunk, self.inputs.expected(chunk))
             return
         self.holes.none(chunk)
         if chunk.rows:
             row = chunk.rows[0]
             self.worker.keys.look(chunk.topic, chunk.partition, row.offset, row.key)
-        if side.buffered > BUFFER_ROWS:
-            partition = TP(chunk.topic, chunk.partition)
-            self.paused.add(partition)
-            self.worker.consumer.on_buffer_full(partition)  # pause_partitions would lose what is fetched already
         self.wake.set()
-
-    def _resume_fetching(self) -> None:
-        for partition in list(self.paused):
-            side = self.task.events if partition == self.tps[0] else self.task.labels
-            if side.buffered < BUFFER_ROWS // 2:
-                self.paused.discard(partition)
-                self.worker.consumer.on_buffer_drop(partition)
-
-    def _read_ends(self) -> None:
-        ends = self.worker.consumer.ends
-        for side, partition in zip((self.task.events, self.task.labels), self.tps, strict=True):
-            side.end = ends.get(partition)
 
     @property
     def has_rows(self) -> bool:
@@ -181,15 +168,11 @@ class OwnedTask(Owned[Cut]):
 
     def positions(self) -> dict[TP, int]:
         """Where to read on."""
-        return dict(zip(self.tps, (self.task.events.next, self.task.labels.next), strict=True))
+        return self.inputs.positions()
 
     def forget_buffered(self) -> None:
         """Before a seek to `positions`."""
-        for side in (self.task.events, self.task.labels):
-            side.forget_buffered()
-        for partition in self.paused:
-            self.worker.consumer.on_buffer_drop(partition)
-        self.paused.clear()
+        self.inputs.forget_buffered()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
