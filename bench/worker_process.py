@@ -26,6 +26,7 @@ from streams.kafka.worker import Worker
 
 FORBIDDEN = ("evidently", "plotly")
 STALLED_S = 120.0
+PROBE_S = 0.01
 
 
 def now():
@@ -53,12 +54,13 @@ class MeasuredWorker(Worker):
 async def measure(worker, examples, stop, profile):
     running = asyncio.ensure_future(worker.run(stop))
     deadline = time.monotonic() + STALLED_S
-    gaps, lags = [], []
+    gaps, lags, pauses = [], [], []
     while worker.learnt < examples:
         asked = time.perf_counter()
-        await asyncio.sleep(0.005)
-        gaps.append(time.perf_counter() - asked - 0.005)
+        await asyncio.sleep(PROBE_S)
+        gaps.append(time.perf_counter() - asked - PROBE_S)
         lags.append(max((shard.lag for shard in worker.shards.values() if shard.ready), default=0))
+        pauses.append(max((owned.pause_s for owned in worker.owned), default=0))
         if running.done():
             running.result()
         assert time.monotonic() < deadline, f"learnt {worker.learnt} of {examples} in {STALLED_S} s"
@@ -81,6 +83,9 @@ async def measure(worker, examples, stop, profile):
         "learn_lag_max": max(lags),
         "loop_gap_p99_ms": round(sorted(gaps)[int(len(gaps) * 0.99)] * 1e3, 1),
         "loop_gap_max_ms": round(max(gaps) * 1e3, 1),
+        "cut_ms_max": round(max(pauses) * 1e3, 1),
+        "cuts_share": round(sum(owned.pauses_s for owned in worker.owned) / wall, 4),
+        "checkpoint_bytes": {owned.name: owned.durable.bytes_last for owned in worker.owned},
         "ledger": dict(ledger),
         "accuracy": {name: round(score["total"]["accuracy"], 4) for name, score in scores.items()},
         "gc": [each["collections"] for each in gc.get_stats()],

@@ -8,8 +8,11 @@ step that failed or was cancelled half-way has left such a state behind: nothing
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+import structlog
 
 from streams.kafka.holes import Holes
 from streams.kafka.pace import Pace
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from faust.types import TP
 
     from streams.kafka.member import Member
+
+log = structlog.get_logger()
 
 C = TypeVar("C")
 """What a cut is."""
@@ -36,6 +41,8 @@ class Owned(ABC, Generic[C]):
         """State is loaded: chunks are taken, positions are known."""
         self.stopping = False
         self.pace = Pace()
+        self.pause_s = self.pauses_s = 0.0
+        """How long the last cut held the loop, and all of them."""
         self.saving: asyncio.Task[None] | None = None
         self.runner: asyncio.Task[None] | None = None
         self.outflow: Outflow
@@ -78,7 +85,12 @@ class Owned(ABC, Generic[C]):
         if self._in_step:
             self._cut_due = True
         elif self.has_news():
-            self.saving = self.member.spawn(self.checkpoint(self.cut()), f"{self.name}-checkpoint")
+            started = time.perf_counter()
+            cut = self.cut()
+            self.pause_s = time.perf_counter() - started
+            self.pauses_s += self.pause_s
+            log.debug("cut", name=self.name, pause_ms=round(self.pause_s * 1000, 2))
+            self.saving = self.member.spawn(self.checkpoint(cut), f"{self.name}-checkpoint")
 
     async def park(self) -> bool:
         """Revoked: finish the step, make a last cut durable; True if the state may be used again."""
