@@ -188,7 +188,7 @@ class LabelsConfig(Section):
 class JoinConfig(Section):
     """Memory of the join."""
 
-    memory_rows: Annotated[int, HARMLESS] = Field(default=200_000, ge=1)
+    memory_rows: Annotated[int, HARMLESS] = Field(default=50_000, ge=1)
     """Predictions awaiting their label in memory, for each partition; more go to a local file."""
     dedupe_horizon_ms: Annotated[DurationMs, REBUILD] = Field(default=3_600_000, alias="dedupe_horizon", ge=0)
     """An id seen again within this stream time is a duplicate."""

@@ -20,7 +20,7 @@ from streams.errors import StateError
 from streams.kafka.durable import Durable, pinned_by
 from streams.kafka.keeping import kept
 from streams.kafka.owned import BUFFER_ROWS, Owned
-from streams.kafka.reading import bounds, read_to_end, reader, require_held
+from streams.kafka.reading import bounds, read_through, reader, require_held
 from streams.messages import ModelVersion, encode
 from streams.stages.candidates import build_candidates
 from streams.stages.learn import Learner
@@ -117,9 +117,10 @@ class OwnedShard(Owned[Cut]):
 
     async def _was_published(self, consumer: Any) -> bool:
         topic = self.worker.config.topic("models")
-        begin, _ = await bounds(consumer, topic, 0)
-        rows, _ = await read_to_end(consumer, topic, 0, begin)
-        return any(msgspec.json.decode(row.value, type=ModelVersion).shard == self.shard for row in rows if row.value)
+        async for rows in read_through(consumer, topic, 0, *await bounds(consumer, topic, 0)):
+            if any(msgspec.json.decode(row.value, type=ModelVersion).shard == self.shard for row in rows if row.value):
+                return True
+        return False
 
     def feed(self, chunk: Chunk) -> None:
         """Rows of `examples`, from the agent."""

@@ -16,7 +16,7 @@ from streams.kafka.durable import Durable, pinned_by
 from streams.kafka.inputs import Inputs
 from streams.kafka.keeping import kept
 from streams.kafka.owned import BUFFER_ROWS, Owned
-from streams.kafka.reading import bounds, read_to_end, reader, require_held
+from streams.kafka.reading import bounds, read_through, reader, require_held
 from streams.stages.task import Emitted, Task
 from streams.state.done import DoneIds
 from streams.state.pending import PendingStore
@@ -80,7 +80,8 @@ class OwnedTask(Owned[Cut]):
                 starts = {f"{tp.topic}/{tp.partition}": await worker.start_offset(consumer, tp) for tp in self.tps}
             else:
                 starts = {}
-                done.restore(await asyncio.to_thread(self.durable.bucket_contents), self.durable.buckets)
+                contents = await asyncio.to_thread(self.durable.bucket_contents)
+                await asyncio.to_thread(done.restore, contents, self.durable.buckets)
                 done.expire_before(saved["now_ms"] - worker.task_config.dedupe_horizon_ms)
             memory = PendingStore(worker.config.join.memory_rows, str(worker.scratch / self.name))
             self.hold(Task(self.partition, worker.task_config, worker.decoding, memory, done, saved, starts))
@@ -88,22 +89,27 @@ class OwnedTask(Owned[Cut]):
                 await require_held(consumer, side.topic, side.partition, side.next)
             if saved is None:
                 await self.save(self.cut())  # before anything is sent: outputs always have a checkpoint
-                tail: list[Any] = []
             else:
-                await require_held(consumer, self.out_topic, self.partition, self.task.tail)
-                tail, self.acknowledged_end = await read_to_end(
-                    consumer, self.out_topic, self.partition, self.task.tail
-                )
-                self.task.restore(tail)
+                await self._read_logged(consumer)
         log.info(
             "task_restored",
             partition=self.partition,
             generation=self.durable.generation,
             next=self.task.merge.positions(),
             pending=len(self.task.pending),
-            predictions_read=len(tail),
+            predictions_from=self.task.tail,
+            predictions_end=self.acknowledged_end,
             seconds=round(time.perf_counter() - started, 3),
         )
+
+    async def _read_logged(self, consumer: Any) -> None:
+        """What the checkpoint says is pending, and what was said since, is in the log of predictions."""
+        place = self.out_topic, self.partition
+        await require_held(consumer, *place, self.task.tail)
+        _, self.acknowledged_end = await bounds(consumer, *place)
+        async for rows in read_through(consumer, *place, self.task.tail, self.acknowledged_end):
+            self.task.take_logged(rows)
+        self.task.all_logged()
 
     async def _refuse_outputs_without_state(self, consumer: Any) -> tuple[int, int]:
         begin, end = await bounds(consumer, self.out_topic, self.partition)

@@ -10,6 +10,9 @@ import aiokafka
 
 from streams.errors import StateError
 
+ROWS_MAX = 1_000
+"""Rows handed on at once: whoever takes them does not hold the loop for long."""
+
 
 @asynccontextmanager
 async def reader(connection: Mapping[str, Any]) -> AsyncIterator[aiokafka.AIOKafkaConsumer]:
@@ -52,16 +55,14 @@ async def require_held(consumer: aiokafka.AIOKafkaConsumer, topic: str, partitio
         )
 
 
-async def read_to_end(
-    consumer: aiokafka.AIOKafkaConsumer, topic: str, partition: int, start: int
-) -> tuple[list[Any], int]:
-    """Rows of [start, last stable offset), and that offset."""
+async def read_through(
+    consumer: aiokafka.AIOKafkaConsumer, topic: str, partition: int, start: int, end: int
+) -> AsyncIterator[list[Any]]:
+    """Rows of [start, end), some at a time."""
     place = aiokafka.TopicPartition(topic, partition)
     consumer.assign([place])
-    _, end = await bounds(consumer, topic, partition)
     consumer.seek(place, start)
-    rows: list[Any] = []
     while await consumer.position(place) < end:
-        fetched = await consumer.getmany(place, timeout_ms=200)
-        rows += fetched.get(place, [])
-    return [row for row in rows if row.offset < end], end
+        fetched = await consumer.getmany(place, timeout_ms=200, max_records=ROWS_MAX)
+        if rows := [row for row in fetched.get(place, []) if row.offset < end]:
+            yield rows

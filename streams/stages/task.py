@@ -131,6 +131,11 @@ class Task:
 
     def restore(self, rows: Iterable[Row]) -> None:
         """Take `predictions[partition]` from `tail` to its end. The first record of a source offset wins."""
+        self.take_logged(rows)
+        self.all_logged()
+
+    def take_logged(self, rows: Iterable[Row]) -> None:
+        """The same in parts; `all_logged` after the last one."""
         next_event = self.events.next
         for row in rows:
             if row.value is None:
@@ -143,6 +148,9 @@ class Task:
                 self.logged.setdefault(known.source, (known.id, row))
             elif known.source in self.open and known.id not in self.pending:
                 self.pending.put(known.id, Pending(row.key, row.value, known.event_ms, known.source, row.offset))
+
+    def all_logged(self) -> None:
+        """Raises `StateError` when a prediction that awaits its label was not among the rows."""
         awaited = self.open.count()
         if len(self.pending) != awaited:
             raise StateError(
