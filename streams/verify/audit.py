@@ -70,7 +70,9 @@ def _partition(
     places = (config.topic("features"), partition), (config.topic("labels"), partition)
     met = fold.labels[partition]
     served = read_predictions(evidence, partition, findings)
-    outputs = Outputs(served.subjects, met.met, _met_ms(fold, logs), letters.outputs(*places))
+    outputs = Outputs(
+        served.subjects, served.first_ms if served.begin else 0, met.met, _met_ms(fold, logs), letters.outputs(*places)
+    )
     for look in (False, True):
         events, labels = (
             span_of(evidence, place, checkpoint.at(place), counted, look=look)

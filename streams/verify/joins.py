@@ -114,14 +114,14 @@ def _word_for_word(
 def _still_open(account: Account, events: Span, labels: Span, timeline: Timeline, findings: Findings) -> None:
     """What may still join must be remembered, and nothing else is pending."""
     pending = timeline.pending()
-    for source in sorted(pending):
+    for source in sorted(pending - timeline.unsure):
         if source not in account.open and not account.ledger["gap_predictions"]:
             findings["predictions"].breaks(
                 f"{events.place[0]}/{events.place[1]}/{source}", "awaits its label, and the checkpoint has forgotten it"
             )
     for start, stop in account.open:
         for source in range(start, stop):
-            if source not in pending:
+            if source not in pending and source not in timeline.unsure:
                 findings["predictions"].breaks(
                     f"{events.place[0]}/{events.place[1]}/{source}", "is pending in the checkpoint, and must not be"
                 )

@@ -53,6 +53,8 @@ class Outputs(NamedTuple):
 
     subjects: Column
     """Event → digest of its first prediction's id, features and time; 0: none."""
+    subjects_ms: int
+    """Record time of the first prediction held, 0 if all of them are: those of earlier events may be gone."""
     met: Column
     """Label → its first example: 1 for a correction, else the event's offset + 2; 0: none."""
     met_ms: int
@@ -87,6 +89,8 @@ class Timeline:
         self._pending: dict[int, int] = {}
         self._done: dict[int, tuple[Label, int]] = {}
         self._waiting: dict[int, list[_Waiting]] = {}
+        self.unsure: set[int] = set()
+        """Events of which nobody can know whether they were new, or whether the one before was still known."""
         self.unburied: dict[tuple[str, int], str] = {}
         """Kind and offset of what must be a dead letter and is none → what is wrong with it."""
         self.good: set[tuple[str, int]] = set()
@@ -138,9 +142,11 @@ class Timeline:
         new, close = self._is_new(key)
         if close or (self.believe and self.in_the_dark):
             told = bool(self.outputs.subjects[offset])
-            if told != new:
-                self.either["events"] += 1
+            if told or row.timestamp > self.outputs.subjects_ms:
                 new = told
+            else:  # nobody can know
+                self.either["events"] += 1
+                self.unsure |= {offset, self._pending.get(key, offset)}
         if not new:
             self.event_fates[offset] = REPEATED | (LENIENT if self.in_the_dark else 0)
             self.counts["event_duplicate"] += 1
@@ -200,6 +206,9 @@ class Timeline:
             self._again(key, done, entry)
         else:
             self._wait(key, entry)
+        if source in self.unsure:
+            self.either["labels"] += 1
+            self.label_fates[entry.offset] |= LENIENT
 
     def _may_meet(self, source: int, entry: _Waiting) -> bool:
         """Not if the event was forgotten: then its label is later than it may be, or the clocks were further apart."""
@@ -216,7 +225,8 @@ class Timeline:
         label, since_ms = done
         until_ms = since_ms + self.rules.horizon_ms
         known, same = until_ms >= self.now_ms, label == entry.label
-        if abs(until_ms - self.now_ms) < self.rules.slack_ms:
+        close = abs(until_ms - self.now_ms) < self.rules.slack_ms
+        if close:
             self.either["labels"] += 1
             known = same if self.outputs.met[entry.offset] == 0 else self.outputs.met[entry.offset] == _CORRECTED
         if not known:
@@ -226,6 +236,8 @@ class Timeline:
         else:
             self._decide(entry, CORRECTION, "correction")
             self._done[key] = entry.label, self.now_ms
+        if close:
+            self.label_fates[entry.offset] |= LENIENT
 
     def _believed(self, key: int, entry: _Waiting) -> bool:
         """Take the outputs' word; False where they say nothing, or speak of an event that is still to come."""
