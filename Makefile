@@ -23,7 +23,7 @@ demo: $(READY)  ## real data through a real Kafka: online learning, drift, alert
 test: $(READY)  ## the test suite, on a real Kafka; ARGS="-x tests/drift" for a part of it
 	$(BIN)/python -m pytest $(ARGS)
 
-test-faults: $(READY)  ## all fault tests: kills, zombies, outages, damage, ablations (half an hour); MILLRACE_SEED=N repeats one
+test-faults: $(READY)  ## all fault tests: kills, zombies, outages, damage (about 40 minutes); MILLRACE_SEED=N repeats one
 	$(BIN)/python -m pytest -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
 
 test-night: $(READY)  ## the same with half an hour of mixed faults and a hundred thousand simulated schedules
