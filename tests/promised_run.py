@@ -11,6 +11,7 @@ import msgspec
 
 from streams.config import Config
 from streams.messages import Alert, Cut, RetrainRequest, encode
+from streams.verify.audit import audit
 from streams.verify.evidence import Checkpoint, Evidence, MemoryLogs, OutboxRecord
 from streams.verify.windows import cut_id
 
@@ -243,3 +244,17 @@ def replaced(role, offset, value):
     told = rows(role)
     told[offset] = told[offset]._replace(value=value if isinstance(value, bytes | None) else json.dumps(value).encode())
     return told
+
+
+def told(evidence):
+    """`promise: place what` of each offence."""
+    return [f"{promise.name}: {each.at} {each.what}" for promise in audit(evidence).broken for each in promise.offences]
+
+
+def again(role, *values):
+    """A topic with more records behind it."""
+    held = rows(role)
+    return [
+        *held,
+        *(row._replace(offset=len(held) + n, timestamp=9999) for n, row in enumerate(log(*[(0, v) for v in values]))),
+    ]

@@ -131,7 +131,7 @@ def _dark(evidence: Evidence, events: Span, labels: Span) -> tuple[int, int] | N
     if not (events.cut or labels.cut):
         return None
     first = [
-        next((row.timestamp for row in evidence.logs.read(span.place, span.begin, span.stop)), 0)
+        next((row.timestamp for row in evidence.logs.read(span.place, span.begin, span.stop)), NEVER if span.cut else 0)
         for span in (events, labels)
     ]
     return first[0], first[1]

@@ -91,6 +91,8 @@ class Timeline:
         self._waiting: dict[int, list[_Waiting]] = {}
         self.unsure: set[int] = set()
         """Events of which nobody can know whether they were new, or whether the one before was still known."""
+        self._unsure: dict[int, int] = {}
+        """Ids of which that holds → until when it matters."""
         self.unburied: dict[tuple[str, int], str] = {}
         """Kind and offset of what must be a dead letter and is none → what is wrong with it."""
         self.good: set[tuple[str, int]] = set()
@@ -140,15 +142,17 @@ class Timeline:
             return
         key = hash(event.identity)
         new, close = self._is_new(key)
-        if close or (self.believe and self.in_the_dark):
+        if close or self._is_unsure(key) or (self.believe and self.in_the_dark):
             told = bool(self.outputs.subjects[offset])
             if told or row.timestamp > self.outputs.subjects_ms:
                 new = told
             else:  # nobody can know
                 self.either["events"] += 1
-                self.unsure |= {offset, self._pending.get(key, offset)}
+                self._lose(key)
+                self.unsure.add(offset)
         if not new:
-            self.event_fates[offset] = REPEATED | (LENIENT if self.in_the_dark else 0)
+            lenient = LENIENT if self.in_the_dark or self._is_unsure(key) else 0
+            self.event_fates[offset] = REPEATED | lenient
             self.counts["event_duplicate"] += 1
             return
         self.event_fates[offset] = PREDICTED
@@ -191,10 +195,12 @@ class Timeline:
 
     def _settle(self, key: int, entry: _Waiting) -> None:
         """A label and what is known of its id at this moment."""
-        if self.believe and self.in_the_dark and self._believed(key, entry):
-            return
+        if self.believe and self.in_the_dark:
+            if self._believed(key, entry):
+                return
+            self._lose(key)  # what it is now rests on what is not held
         source, done = self._pending.get(key), self._done.get(key)
-        if source is not None and self._may_meet(source, entry):
+        if source is not None and self._may_meet(key, source, entry):
             delay_ms = entry.ms - self.event_ms[source]
             if delay_ms > self.rules.wait_ms:
                 self._wait(key, entry)
@@ -206,18 +212,28 @@ class Timeline:
             self._again(key, done, entry)
         else:
             self._wait(key, entry)
-        if source in self.unsure:
+        if self._is_unsure(key):
             self.either["labels"] += 1
             self.label_fates[entry.offset] |= LENIENT
+            self.unsure |= {source} if source is not None else set()
 
-    def _may_meet(self, source: int, entry: _Waiting) -> bool:
+    def _lose(self, key: int) -> None:
+        """What is known of this id could be otherwise, from now on until all of it is forgotten."""
+        self._unsure[key] = self.now_ms + self.rules.memory_ms
+        if (source := self._pending.get(key)) is not None:
+            self.unsure.add(source)
+
+    def _is_unsure(self, key: int) -> bool:
+        return self._unsure.get(key, -1) >= self.now_ms
+
+    def _may_meet(self, key: int, source: int, entry: _Waiting) -> bool:
         """Not if the event was forgotten: then its label is later than it may be, or the clocks were further apart."""
         rules = self.rules
         if self.event_ms[source] + rules.wait_ms + rules.grace_ms >= self.now_ms:
             return True
         if entry.ms - self.event_ms[source] > rules.wait_ms:
             return False
-        self.either["labels"] += 1
+        self._lose(key)
         return self.outputs.met[entry.offset] == source + 2
 
     def _again(self, key: int, done: tuple[Label, int], entry: _Waiting) -> None:
@@ -225,9 +241,8 @@ class Timeline:
         label, since_ms = done
         until_ms = since_ms + self.rules.horizon_ms
         known, same = until_ms >= self.now_ms, label == entry.label
-        close = abs(until_ms - self.now_ms) < self.rules.slack_ms
-        if close:
-            self.either["labels"] += 1
+        if abs(until_ms - self.now_ms) < self.rules.slack_ms:
+            self._lose(key)
             known = same if self.outputs.met[entry.offset] == 0 else self.outputs.met[entry.offset] == _CORRECTED
         if not known:
             self._wait(key, entry)
@@ -236,8 +251,6 @@ class Timeline:
         else:
             self._decide(entry, CORRECTION, "correction")
             self._done[key] = entry.label, self.now_ms
-        if close:
-            self.label_fates[entry.offset] |= LENIENT
 
     def _believed(self, key: int, entry: _Waiting) -> bool:
         """Take the outputs' word; False where they say nothing, or speak of an event that is still to come."""
@@ -245,8 +258,9 @@ class Timeline:
         source = met - 2
         if met == 0 or source >= self._next_event or (met > 1 and not self._in_time(source, entry)):
             return False
-        if met == _CORRECTED:
+        if met == _CORRECTED:  # its event has met a label that is no longer held
             self._decide(entry, CORRECTION, "correction")
+            self._pending.pop(key, None)
         else:
             self.label_events[entry.offset] = source + 1
             self._decide(entry, JOINED, "joined")
@@ -301,6 +315,7 @@ class Timeline:
         self._pending = {key: source for key, source in self._pending.items() if event_ms[source] >= gone_ms}
         known_ms = self.now_ms - rules.horizon_ms - slack_ms
         self._done = {key: done for key, done in self._done.items() if done[1] >= known_ms}
+        self._unsure = {key: until_ms for key, until_ms in self._unsure.items() if until_ms >= self.now_ms}
         waits_ms = self.now_ms - rules.early_ms - rules.grace_ms - slack_ms
         kept = {key: [entry for entry in those if entry.ms >= waits_ms] for key, those in self._waiting.items()}
         self._waiting = {key: entries for key, entries in kept.items() if entries}

@@ -8,9 +8,9 @@ import pytest
 from promised_run import (
     ALERTS,
     EXAMPLES,
-    INCIDENT,
     LEDGER,
     WINDOWS,
+    again,
     alert,
     example,
     incident,
@@ -19,30 +19,15 @@ from promised_run import (
     monitor,
     prediction,
     replaced,
-    request,
     rows,
     run,
     shard_over,
     task,
+    told,
     window,
 )
 
 from streams.verify.audit import audit
-
-
-def told(evidence):
-    """`promise: place what` of each offence."""
-    return [f"{promise.name}: {each.at} {each.what}" for promise in audit(evidence).broken for each in promise.offences]
-
-
-def again(role, *values):
-    """A topic with more records behind it."""
-    held = rows(role)
-    return [
-        *held,
-        *(row._replace(offset=len(held) + n, timestamp=9999) for n, row in enumerate(log(*[(0, v) for v in values]))),
-    ]
-
 
 KEPT = {
     "as it is": run(),
@@ -71,6 +56,14 @@ KEPT = {
         alerts=log(*[(0, said) for said in (ALERTS[0], ALERTS[1], alert("recovered", 3))]),
     ),
     "nothing is known of the monitor": run(metrics=[], alerts=[], retrain=[], monitor=None),
+    "a label has met its event since the checkpoint, and the prediction is under way": run(
+        (
+            *EXAMPLES,
+            prediction(4, id="e9", source=7, event_ms=9003)
+            | {"label": "no", "label_source": [0, 6], "closed": 0, "label_ms": 9001},
+        ),
+        features=again("features", {"id": "e9", "features": {"x": 1.0}}),
+    ),
     "a compacted input has lost what was read": replace(
         run(features=[row for row in rows("features") if row.offset != 1]), compacted=frozenset({"p.features"})
     ),
@@ -148,6 +141,14 @@ BROKEN = {
         "served: p.examples/0/0 is not what was served",
     ),
     "an event has no prediction": (run(predictions=rows("predictions")[1:]), "complete: p.features/0/0 was taken"),
+    "an event that came after what retention took has no prediction": (
+        run(begins={"predictions": 1}, predictions=[row for row in rows("predictions") if row.offset != 3]),
+        "complete: p.features/0/3 was taken",
+    ),
+    "an example after what retention took is not what was served": (
+        run((*EXAMPLES[:2], example(*EXAMPLES[2], prediction="yes"), EXAMPLES[3]), begins={"predictions": 1}),
+        "served: p.examples/0/2 is not what was served",
+    ),
     "an example was never served": (
         run(predictions=rows("predictions")[1:]),
         "served: p.examples/0/0 was never served",
@@ -242,108 +243,6 @@ BROKEN = {
     "a dead letter names no place": (
         run(**{"dead-letters": letters("p.features/0/5", "p.labels/0/7", "elsewhere")}),
         "dead_letters: p.dead-letters/0/2 names no place",
-    ),
-    # the history
-    "a window is told twice and differently": (
-        run(metrics=again("metrics", window(3))),
-        "windows: p.metrics/0/4 window 3 was told before",
-    ),
-    "a window is missing": (
-        run(metrics=[row for row in rows("metrics") if row.offset != 2]),
-        "windows: p.metrics/0/3 window 4 follows 2",
-    ),
-    "the first window is missing": (
-        run(metrics=rows("metrics")[1:]),
-        "windows: p.metrics/0/1 windows must be told from 1",
-    ),
-    "the monitor forgot a window it had told": (
-        run(monitor=monitor(3)),
-        "windows: p.metrics/0/3 window 4 was told, the monitor's history has 3",
-    ),
-    "the last window was never told": (run(monitor=monitor(5)), "windows: monitor its history has 5 windows, 4"),
-    "a window's cut is another": (
-        run(metrics=replaced("metrics", 0, window(1, id="other"))),
-        "windows: p.metrics/0/0 window 1 does not bear the name",
-    ),
-    "a window goes back": (
-        run(metrics=replaced("metrics", 3, window(4) | {k: window(0)[k] for k in ("id", "cut")})),
-        "windows: p.metrics/0/3 window 4 does not end behind",
-    ),
-    "a cut is told of two windows": (
-        run(metrics=again("metrics", window(5) | {k: window(4)[k] for k in ("id", "cut")}), monitor=monitor(5)),
-        "windows: p.metrics/0/4 window 5 does not end behind",
-    ),
-    "something was told, and there is no state": (run(monitor=None), "windows: p.metrics/0 something was told"),
-    # alerts
-    "an alert is of no window": (
-        run(alerts=again("alerts", alert("started", 7, begun=7))),
-        "alerts: p.alerts/0/3 " + incident(7) + "/started/1 is of no window",
-    ),
-    "an alert is of an incident that never was": (
-        run(alerts=again("alerts", alert("started", 4, begun=4))),
-        "alerts: p.alerts/0/3 " + incident(4) + "/started/1 is of an incident that is in no window",
-    ),
-    "an incident was never told": (
-        run(alerts=rows("alerts")[1:]),
-        f"alerts: p.metrics/0/1 {INCIDENT}/started/1 is in the history, and nobody was told",
-    ),
-    "an end was never told": (
-        run(alerts=rows("alerts")[:-1]),
-        f"alerts: p.metrics/0/3 {INCIDENT}/recovered/1 is in the history, and nobody was told",
-    ),
-    "a phase between two was never told": (
-        run(alerts=again("alerts", alert("escalated", 3, count=3))),
-        f"alerts: p.alerts/0/3 {INCIDENT}/escalated/2 is missing",
-    ),
-    "an alert changes": (
-        run(alerts=again("alerts", ALERTS[0] | {"title": "another"})),
-        f"alerts: p.alerts/0/3 {INCIDENT}/started/1 was told before, and differently",
-    ),
-    "an alert is told where nothing began": (
-        run(alerts=replaced("alerts", 0, alert("started", 3))),
-        f"alerts: p.alerts/0/0 {INCIDENT}/started/1 is not told where the history has it",
-    ),
-    "an incident bears another name": (
-        run(
-            metrics=log(*[(0, said) for said in (window(1), window(2, "other"), window(3, "other"), window(4))]),
-            alerts=log(
-                *[(0, said | {"incident": "other", "id": said["id"].replace(INCIDENT, "other")}) for said in ALERTS]
-            ),
-            retrain=[],
-            monitor=monitor(asked=""),
-        ),
-        "alerts: p.alerts/0/0 other/started/1 does not bear the name of its cut",
-    ),
-    "an alert bears another name": (
-        run(alerts=again("alerts", alert("escalated", 3, id="anything"))),
-        "alerts: p.alerts/0/3 anything must be named by its incident",
-    ),
-    "an alert cannot be read": (run(alerts=again("alerts", b"{")), "alerts: p.alerts/0/3 cannot be read"),
-    "an alert was removed from a log that keeps everything": (
-        run(begins={"alerts": 1}, unlimited=["alerts"]),
-        f"alerts: p.metrics/0/1 {INCIDENT}/started/1 is in the history",
-    ),
-    # retrain requests
-    "a request was never told": (run(retrain=[]), f"retrain: monitor {INCIDENT}/retrain was made"),
-    "a request is of no window": (
-        run(retrain=log((0, request(7)))),
-        f"retrain: p.retrain/0/0 {INCIDENT}/retrain is of no window",
-    ),
-    "a request is of no incident": (
-        run(retrain=again("retrain", request(4, begun=4))),
-        f"retrain: p.retrain/0/1 {incident(4)}/retrain is of no incident",
-    ),
-    "a request comes after its incident": (
-        run(retrain=log((0, request(4)))),
-        f"retrain: p.retrain/0/0 {INCIDENT}/retrain is of no incident",
-    ),
-    "a second request is made": (
-        run(retrain=again("retrain", request(3, id="another"))),
-        "retrain: p.retrain/0/1 another must be named by its incident",
-    ),
-    "a request changes": (
-        run(retrain=again("retrain", request(3, examples=2))),
-        f"retrain: p.retrain/0/1 {INCIDENT}/retrain was told before, and differently",
     ),
 }
 
