@@ -178,6 +178,10 @@ def _number(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else "-"
 
 
+def _named(broken: list[str]) -> str:
+    return f", BROKEN: {', '.join(broken)} (millrace verify says where)" if broken else " (millrace verify)"
+
+
 def _tell(story: "Story") -> None:
     from streams.cli.terminal import table
 
@@ -215,5 +219,8 @@ def _tell(story: "Story") -> None:
         say(f"retrain request for {request.model}: {request.examples:,} examples, {ranges}")
     for report in story.reports:
         say(f"report: {report}")
+    broken = [name for name, holds in story.promises.items() if holds is False]
+    kept = sum(holds is True for holds in story.promises.values())
+    say(f"verified from the logs: {kept} of {len(story.promises)} promises kept" + _named(broken))
     for text in story.notes:
         say(f"note: {text}")

@@ -24,10 +24,12 @@ from streams.kafka.admin import Admin
 from streams.kafka.broker_settings import LocalBrokerSettings
 from streams.kafka.producing import RecordSender
 from streams.kafka.topics import topic_specs
+from streams.kafka.verifying import gathered
 from streams.messages import Event, LabelRecord, encode
 from streams.produce import Pair, Record
 from streams.schedule import Pace, schedule
 from streams.supervise import Child, Children, LogLine
+from streams.verify.audit import audit
 
 READY_S = 60.0
 DRAIN_S = 120.0
@@ -154,11 +156,21 @@ class Demo:
             self.progress.stage = "rendering reports"
             show(self.progress, watching)
             reports = watching.rendered(REPORT_S)
-            story = self._story(watching, reports, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            self.progress.stage = "verifying every promise from the logs and checkpoints"
+            show(self.progress, watching)
+            story = self._story(watching, reports, seconds, self._verified(config))
             after(config)
         return story
 
-    def _story(self, watching: Watching, reports: tuple[str, ...], seconds: float) -> Story:
+    @staticmethod
+    def _verified(config: Config) -> dict[str, bool | None]:
+        with gathered(config, lambda _done, _total: None) as evidence:
+            return {name: promise.holds for name, promise in audit(evidence).promises.items()}
+
+    def _story(
+        self, watching: Watching, reports: tuple[str, ...], seconds: float, promises: dict[str, bool | None]
+    ) -> Story:
         counts = watching.counts()
         notes = [f"{counts['dead-letters']} dead letters"] if counts["dead-letters"] else []
         notes += [f"{line.child}: {line.text}" for line in self.heard if line.event == "restarted"]
@@ -173,5 +185,6 @@ class Demo:
             scores=newest_scores(watching.versions),
             metric=METRIC[self.data.target.kind],
             reports=reports,
+            promises=promises,
             notes=tuple(notes),
         )

@@ -41,6 +41,8 @@ class Story:
     """Prequential scores by candidate and baseline."""
     metric: str
     reports: tuple[str, ...] = ()
+    promises: Mapping[str, bool | None] = field(default_factory=dict)
+    """What `millrace verify` found of each promise at the end."""
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     @property
@@ -119,5 +121,6 @@ def as_json(story: Story) -> dict[str, Any]:
             for r in story.requests
         ],
         "reports": list(story.reports),
+        "promises": dict(story.promises),
         "notes": list(story.notes),
     }

@@ -29,6 +29,9 @@ def test_the_demo_learns_every_row_of_any_file_and_leaves_nothing_running(tmp_pa
     assert (result["events"], result["examples"]) == (2_000, 2_000)
     assert [change["at"] for change in result["changes"]] == [800, 1_500]
     assert {"linear", "tree", "no_change", "prior"} == set(result["scores"])
+    assert set(result["promises"].values()) <= {True, None}  # None: with nothing retrained there is nothing to judge
+    assert result["promises"]["learnt"]
+    assert "promises kept (millrace verify)" in done.stdout
     assert "2,000 events predicted, 2,000 labels joined and learnt" in done.stdout
     load(tmp_path / ".millrace/demo/millrace.toml")  # a config like any other, there to be looked at
     left = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
