@@ -1,0 +1,27 @@
+"""One false-alarm budget for a whole model: detectors that keep a promised number of events per false alarm.
+
+`AlarmBudget` is the whole. Below it, one idea each: ranks in pools that grow, bets on them, the Shiryaev-Roberts bank
+that gathers evidence, and the qualification of references.
+"""
+
+from drift.budget.alarm_budget import AlarmBudget
+from drift.budget.allowance import Allowance
+from drift.budget.config import AlarmBudgetConfig, Period, WatchedColumn, parse_tolerance
+from drift.budget.findings import Alarm, Blame, Finding, Listing, Repeat, Sensitivity
+from drift.budget.qualification import Standing
+
+__all__ = [
+    "Alarm",
+    "AlarmBudget",
+    "AlarmBudgetConfig",
+    "Allowance",
+    "Blame",
+    "Finding",
+    "Listing",
+    "Period",
+    "Repeat",
+    "Sensitivity",
+    "Standing",
+    "WatchedColumn",
+    "parse_tolerance",
+]

@@ -1,0 +1,361 @@
+"""The whole: events and losses in, alarms out, at a rate that was promised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from drift.budget.aftermath import Aftermath
+from drift.budget.allowance import Rate
+from drift.budget.bank import BLOCK
+from drift.budget.config import AlarmBudgetConfig
+from drift.budget.findings import Alarm, Blame, Finding, Listing, Repeat, Sensitivity, finding_of, plain_finding
+from drift.budget.qualification import Standing
+from drift.budget.references import LOSS, References
+from drift.budget.section import LossSection, Section, SectionRun
+from drift.budget.whitening import harmonics
+from drift.evidence import Subject
+from drift.reference import Reference
+
+_FORMAT = "alarm_budget/1"
+_EVENT, _EXAMPLE = 1, 0
+_LISTED = 20
+"""A column is listed with evidence of 20 d n after n events since the last reset, d columns: by Markov's inequality
+one in 20 listings names a column without cause, at most."""
+
+
+class AlarmBudget:
+    """Watches every column of the events and the loss of the examples under one false-alarm budget.
+
+    `event` and `example` are called in the merged order of the log, once per record. They only keep what they are
+    given until a block is full; `evaluate` says what was found up to the last call. What is found does not depend on
+    when it is asked.
+    """
+
+    def __init__(self, config: AlarmBudgetConfig) -> None:
+        self.config = config
+        self.events = self.examples = 0
+        """Judged so far."""
+        self._references = References(config)
+        self._references.collect(config.reference_rows)
+        self._sections: list[Section] = []
+        self._loss: LossSection | None = None
+        self._aftermath = Aftermath(config)
+        self._rate = Rate()
+        self.threshold = config.allowance.events_per_alarm()
+        """A: events per false alarm. Of a budget in time it follows the measured rate."""
+        self._order = bytearray()
+        self._rows: list[Mapping[str, Any]] = []
+        self._times_ms: list[int] = []
+        self._losses: list[float] = []
+        self._found: list[Finding] = []
+        self._ahead: list[SectionRun] = []
+        """The next events as judged, by section: of `_ahead_rows` of them, `_ahead_taken` are the past."""
+        self._ahead_rows = self._ahead_taken = 0
+
+    # -- input ---------------------------------------------------------------------------------------------------
+
+    def event(self, values: Mapping[str, Any], event_ms: int = 0) -> None:
+        """One event's columns by name; what is absent, None, or not a finite number where one belongs is missing."""
+        self._rows.append(values)
+        self._times_ms.append(event_ms)
+        self._order.append(_EVENT)
+        while len(self._rows) > BLOCK:  # and not as soon as there are so many: their losses come right behind
+            self._step()
+
+    def example(self, loss: float) -> None:
+        """One labelled example's loss."""
+        self._losses.append(loss)
+        self._order.append(_EXAMPLE)
+        while len(self._losses) > BLOCK:
+            self._step()
+
+    def evaluate(self) -> tuple[Finding, ...]:
+        """What was found since the last call, in order."""
+        self._work()
+        found, self._found = tuple(self._found), []
+        return found
+
+    def rebase(
+        self, reference: Reference | None = None, losses: Sequence[float] = (), times_ms: Sequence[int] = ()
+    ) -> None:
+        """Start over: from a reference, whose columns are named as the events', or from the rows to come.
+
+        Args:
+            reference: The rows; None to collect `reference_rows` of them.
+            losses: Of the reference's rows; without any they are collected.
+            times_ms: Of the reference's rows, wanted for a period in time.
+        """
+        self._work()
+        config, references = self.config, self._references
+        self._sections, self._loss = [], None
+        self._aftermath.listing_at = self._aftermath.quiet_at = None
+        if reference is None:
+            references.refused = {}
+            references.collect(config.reference_rows)
+            return
+        phases: list[float] = []
+        if config.period is not None:
+            times = times_ms or [0] * reference.rows
+            first = self.events - reference.rows
+            phases = [config.period.phase(first + row, times[row]) for row in range(reference.rows)]
+        references.given(reference.columns, phases)
+        if references.losses is not None and len(losses):
+            references.losses.extend(losses)
+            references.losses_due = len(references.losses)
+        self._begin_watching()
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    @property
+    def alarms(self) -> int:
+        """Raised so far; with `events`, the realised rate."""
+        return self._aftermath.number
+
+    def standings(self) -> tuple[Standing, ...]:
+        """What is promised for each column, and for the loss as `(loss)`, sorted by column."""
+        standings = self._references.standings
+        return tuple(standings[name] for name in sorted(standings))
+
+    def sensitivities(self) -> Mapping[str, Sensitivity]:
+        """The smallest change that would have been seen by now, of each column that is watched."""
+        found: dict[str, Sensitivity] = {}
+        for section in self._watched():
+            found.update(section.sensitivity(self.threshold, self.config.shift_sd))
+        return found
+
+    # -- work ----------------------------------------------------------------------------------------------------
+
+    def _watched(self) -> list[Section]:
+        return [*self._sections, self._loss] if self._loss else list(self._sections)
+
+    def _work(self) -> None:
+        while self._order:
+            self._step()
+
+    def _step(self) -> None:
+        """Judge as many items as can be judged at once, up to an alarm."""
+        order = self._prefix()
+        events = order.count(_EVENT)
+        if events and not self._ahead_rows:
+            self._judge()
+        losses = self._losses[: len(order) - events]
+        loss_run = self._loss.judge(self._loss.encode_losses(losses)) if self._loss and losses else None
+        crossed = None if self._aftermath.listing else self._crossing(order, loss_run)
+        if crossed is not None:
+            order = order[: crossed + 1]
+        events, examples = order.count(_EVENT), order.count(_EXAMPLE)
+        for section, run in zip(self._sections, self._ahead, strict=False):
+            section.take(run, self._ahead_taken, self._ahead_taken + events)
+        if self._loss and loss_run:
+            self._loss.take(loss_run, 0, examples)
+        self._ahead_taken += events
+        if self._ahead_taken >= self._ahead_rows or crossed is not None:
+            self._ahead, self._ahead_taken, self._ahead_rows = [], 0, 0
+        self._pass(events, examples)
+        if crossed is not None:
+            self._raise()
+        elif events and self.events == self._aftermath.next_at:
+            self._conclude()
+        self._begin_watching()
+
+    def _prefix(self) -> bytearray:
+        """Items up to where a pool grows, a block ends or something is due, on either clock."""
+        references = self._references
+        events = self._ahead_rows - self._ahead_taken or self._events_at_once()
+        losses = BLOCK if self._loss is None else self._loss.panel.rows_ahead
+        if references.losses is not None:
+            losses = min(losses, references.losses_due - len(references.losses))
+        sharp = self._is_due(self.events + events)
+        if len(self._rows) < events + (not sharp) and len(self._losses) <= losses:
+            return self._order
+        for at, kind in enumerate(self._order):
+            if (kind == _EVENT and not events) or (kind == _EXAMPLE and not losses):
+                return self._order[:at]
+            events -= kind == _EVENT
+            losses -= kind == _EXAMPLE
+            if sharp and not events:
+                return self._order[: at + 1]
+        return self._order
+
+    def _is_due(self, event: int) -> bool:
+        """Whether something is done after that event which the very next example must find done."""
+        in_time = self.config.allowance.ms is not None and event % Rate.STEP_EVENTS == 0
+        return in_time or event == self._aftermath.next_at
+
+    def _events_at_once(self) -> int:
+        references, due = self._references, self._aftermath.next_at
+        events = min([BLOCK - self.events % BLOCK, *(section.panel.rows_ahead for section in self._sections)])
+        if references.collection is not None:
+            events = min(events, references.rows_due - references.collection.rows)
+        return events if due is None else min(events, due - self.events)
+
+    def _judge(self) -> None:
+        """Judge the events there are; examples in between may let them become the past in parts."""
+        rows = self._rows[: self._events_at_once()]
+        basis = self._basis(len(rows))
+        self._ahead = [section.judge(section.encode(rows, basis)) for section in self._sections]
+        self._ahead_taken, self._ahead_rows = 0, len(rows)
+
+    def _basis(self, rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        if not any(section.encoder.seasonal for section in self._sections):
+            return np.empty((0, 0))
+        return harmonics(self._phases(rows))
+
+    def _phases(self, rows: int) -> list[float]:
+        period = self.config.period
+        if period is None:
+            return []
+        return [period.phase(self.events + row, self._times_ms[row]) for row in range(rows)]
+
+    def _crossing(self, order: bytearray, loss_run: SectionRun | None) -> int | None:
+        """The first item at which M reaches the threshold."""
+        totals = np.zeros(len(order))
+        kinds = np.frombuffer(order, dtype=np.uint8)
+        events_seen = np.cumsum(kinds, dtype=np.int64)
+        for place, section in enumerate(self._sections):
+            path = self._ahead[place].judged.run.total[self._ahead_taken :] if self._ahead else np.empty(0)
+            totals += np.concatenate([[section.panel.bank.total], path])[events_seen]
+        if self._loss:
+            path = loss_run.judged.run.total if loss_run else np.empty(0)
+            totals += np.concatenate([[self._loss.panel.bank.total], path])[np.arange(1, kinds.size + 1) - events_seen]
+        reached = totals >= self.threshold
+        at = int(reached.argmax())
+        return at if reached[at] else None
+
+    def _pass(self, events: int, examples: int) -> None:
+        """These items are the past."""
+        references = self._references
+        if events and references.collection is not None:
+            references.collection.extend(self._rows[:events], self._phases(events))
+        if examples and references.losses is not None:
+            references.losses.extend(loss for loss in self._losses[:examples] if math.isfinite(loss))
+        self.events += events
+        self.examples += examples
+        if events and self.events % Rate.STEP_EVENTS == 0:
+            self._rate.measure(self._times_ms[events - 1])
+            self.threshold = self.config.allowance.events_per_alarm(self._rate.events_per_ms)
+        del self._order[: events + examples]
+        del self._rows[:events], self._times_ms[:events], self._losses[:examples]
+
+    def _begin_watching(self) -> None:
+        section = self._references.section(self.events)
+        if section is not None:
+            self._sections.append(section)
+        loss = self._references.loss_section(self.examples)
+        if loss is not None:
+            self._loss = loss
+
+    # -- an alarm ------------------------------------------------------------------------------------------------
+
+    def _raise(self) -> None:
+        aftermath = self._aftermath
+        if aftermath.quiet_at is not None:
+            aftermath.repeated(self.events)
+            self._found.append(
+                Repeat(number=aftermath.number, event=self.events, example=self.examples, repeats=aftermath.repeats)
+            )
+            for section in self._watched():
+                section.reset()
+            return
+        tops = [(*section.panel.top(), section) for section in self._watched()]
+        _, lane, section = max(tops, key=lambda top: top[0])
+        aftermath.raised(self.events, section.panel.lanes[lane].column)
+        self._found.append(
+            Alarm(
+                number=aftermath.number,
+                event=self.events,
+                example=self.examples,
+                blame=self._blame(section, lane),
+            )
+        )
+        if self.config.after_alarm == "rebase":
+            self._references.collect(self.config.fresh_rows)
+        if self.config.after_alarm == "hold":
+            for each in self._watched():
+                each.panel.growth.stop()
+
+    def _blame(self, section: Section, lane: int) -> Blame:
+        found = section.panel.lanes[lane]
+        cusum = float(section.panel.bank.cusum()[lane])
+        return Blame(
+            subject=Subject(kind="loss") if found.column == LOSS else self.config.columns[found.column].subject,
+            aspect=found.aspect,
+            bet=found.bet,
+            clock=section.clock,
+            since=section.panel.bank.began(lane),
+            strength=math.log10(cusum) if cusum > 0 else -math.inf,
+        )
+
+    def _conclude(self) -> None:
+        """A listing is due, or an episode is over."""
+        aftermath = self._aftermath
+        if not aftermath.listing:
+            aftermath.quiet_at = None
+            for section in self._watched():
+                section.panel.growth.go_on()
+            return
+        self._found.append(self._listing())
+        aftermath.listed(self.events)
+        if aftermath.cries_wolf(self.events, self.threshold) and aftermath.column != LOSS:
+            self._references.refuse(aftermath.column)
+            for section in self._sections:
+                if aftermath.column in section.panel.columns:
+                    section.panel.silence(aftermath.column)
+        if self.config.after_alarm == "rebase":
+            self._sections, self._loss = [], None
+        for section in self._watched():
+            section.reset()
+
+    def _listing(self) -> Listing:
+        columns = len(self.config.columns) + (self.config.loss is not None)
+        blames = []
+        for section in self._watched():
+            limit = _LISTED * columns * (section.panel.position - section.reset_at)
+            for column, evidence in section.panel.mean_evidence().items():
+                first = column == self._aftermath.column
+                if first or evidence >= limit > 0:
+                    blame = self._blame(section, section.panel.best_lane(column))
+                    blames.append((not first, -blame.strength, str(blame.subject), blame))
+        ordered = tuple(blame for *_, blame in sorted(blames, key=lambda each: each[:3]))
+        return Listing(number=self._aftermath.number, event=self.events, example=self.examples, blames=ordered)
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `restore` needs, of plain types that msgpack takes. Findings not yet asked for are part of it."""
+        self._work()
+        return {
+            "format": _FORMAT,
+            "events": self.events,
+            "examples": self.examples,
+            "threshold": self.threshold,
+            "rate": self._rate.snapshot(),
+            "references": self._references.snapshot(),
+            "sections": [section.snapshot() for section in self._sections],
+            "loss": self._loss.snapshot() if self._loss else None,
+            "aftermath": self._aftermath.snapshot(),
+            "found": [plain_finding(finding) for finding in self._found],
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on from `snapshot`, as if never stopped.
+
+        Raises:
+            ValueError: It is not a snapshot of this class.
+        """
+        if snapshot.get("format") != _FORMAT:
+            raise ValueError(f"snapshot must be {_FORMAT}, got {snapshot.get('format')!r}")
+        self._order.clear()
+        self._rows, self._times_ms, self._losses = [], [], []
+        self.events, self.examples = snapshot["events"], snapshot["examples"]
+        self.threshold = snapshot["threshold"]
+        self._rate.restore(snapshot["rate"])
+        self._references.restore(snapshot["references"])
+        self._sections = [Section.restore(section) for section in snapshot["sections"]]
+        self._loss = LossSection.restore(snapshot["loss"]) if snapshot["loss"] else None
+        self._aftermath.restore(snapshot["aftermath"])
+        self._found = [finding_of(plain) for plain in snapshot["found"]]

@@ -1,0 +1,118 @@
+"""What is watched, and what people can bear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from drift.budget.allowance import Allowance
+from drift.evidence import ColumnKind, Subject
+
+AfterAlarm = Literal["rebase", "hold", "reset"]
+"""What an alarm does to the reference.
+
+`rebase`: what came up to it is dropped and a new one collected. `hold`: it stays as it is, and what repeats is one
+episode. `reset`: it stays and goes on growing, for alarms known to be false.
+"""
+
+TOLERANCE_MAX_SD = 0.5
+"""Beyond it no bet on the mean is left."""
+_TOLERANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?sd")
+_PERIOD = re.compile(r"(\d+(?:\.\d+)?) ?(rows|s|m|h|d)")
+_PERIOD_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def parse_tolerance(text: str, path: str = "tolerance") -> float:
+    """Standard deviations of `"0.1 sd"`.
+
+    Raises:
+        ValueError: It is not of that form, or over 0.5 sd.
+    """
+    found = _TOLERANCE.fullmatch(text.strip())
+    if not found or float(found[1]) > TOLERANCE_MAX_SD:
+        raise ValueError(f'{path} must be like "0.1 sd", at most {TOLERANCE_MAX_SD} sd, got {text!r}')
+    return float(found[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A season that is known to be there: one of the two is given."""
+
+    rows: float | None = None
+    ms: float | None = None
+
+    @classmethod
+    def parse(cls, text: str, path: str = "period") -> Period:
+        """Read `24h`, `7 d`, `48 rows`.
+
+        >>> Period.parse("24h").ms, Period.parse("48 rows").rows
+        (86400000.0, 48.0)
+
+        Raises:
+            ValueError: It is not of that form, or nothing.
+        """
+        found = _PERIOD.fullmatch(text.strip())
+        if not found or not float(found[1]) > 0:
+            raise ValueError(f'{path} must be like "24h" or "48 rows", got {text!r}')
+        length = float(found[1])
+        return cls(rows=length) if found[2] == "rows" else cls(ms=length * _PERIOD_MS[found[2]])
+
+    def phase(self, position: int, event_ms: int) -> float:
+        """Periods since an origin that does not matter."""
+        return position / self.rows if self.rows is not None else event_ms / (self.ms or 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedColumn:
+    """One column of the events."""
+
+    kind: ColumnKind
+    subject: Subject
+    tolerance_sd: float = 0.0
+    """Shift of the mean that never matters; only bets on greater ones are made."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance_sd <= TOLERANCE_MAX_SD:
+            raise ValueError(f"tolerance_sd must be from 0 to {TOLERANCE_MAX_SD}, got {self.tolerance_sd!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmBudgetConfig:
+    """Settings, checked once when built."""
+
+    columns: Mapping[str, WatchedColumn]
+    """By name in the events."""
+    allowance: Allowance
+    loss: Literal["indicator", "numeric"] | None = None
+    """`indicator` for losses of 0 and 1, `numeric` for any number, None if there is none: then features share all."""
+    seed: int = 0
+    after_alarm: AfterAlarm = "rebase"
+    reference_rows: int = 1000
+    """Events, and examples, that make the first reference where none is given."""
+    fresh_rows: int = 300
+    """Events, and examples, that make the next one after a rebase."""
+    waiting_rows_max: int = 20_000
+    """Rows that are kept of a column which has too little independent data; beyond them it is not waited for."""
+    listing_events: int = 120
+    """After an alarm the lanes run on for so long, to list every column that has changed."""
+    quiet_events: int = 1000
+    """An episode of `hold` is over when so many events bring no alarm."""
+    demote_alarms: int = 5
+    """A column that raises so many alarms within the events of one false alarm is only observed from then on."""
+    shift_sd: float = 0.5
+    """With too few rows to see a shift of this size, there is not enough data."""
+    period: Period | None = None
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("columns must be at least one, got none")
+        least = {"reference_rows": 20, "fresh_rows": 20, "listing_events": 1, "quiet_events": 1, "demote_alarms": 2}
+        for name, value in least.items():
+            if not getattr(self, name) >= value:
+                raise ValueError(f"{name} must be at least {value}, got {getattr(self, name)!r}")
+        if not self.listing_events < self.fresh_rows:
+            raise ValueError(f"listing_events must be less than fresh_rows, got {self.listing_events!r}")
+        if not self.shift_sd > 0:
+            raise ValueError(f"shift_sd must be greater than 0, got {self.shift_sd!r}")

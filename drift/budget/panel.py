@@ -1,0 +1,293 @@
+"""Columns that are watched on one clock (events, or labelled examples): their pools, their bets, their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from drift.budget.bank import Bank, Run
+from drift.budget.bets import NUMERIC_LANES, numeric_stakes, share_lanes, share_stakes, tolerant_lanes
+from drift.budget.growth import Growth
+from drift.budget.rank_pool import Bins, Floats, RankPool
+from drift.budget.share_pool import NO_MARK, Marks, SharePool
+
+VALUE = "value"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareStream:
+    """A 0/1 stream of a column and what its reference says."""
+
+    aspect: str
+    """`missing`, `category a`, `other` …; unique within its column."""
+    odds: tuple[float, ...]
+    ones: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelColumn:
+    """One column as it enters a panel."""
+
+    name: str
+    weight: float
+    """Its share of the budget, divided equally between its lanes."""
+    levels: Floats | None = None
+    """Reference of the numeric stream, present values only; None for a column without one."""
+    whitened: bool = False
+    """Whether the levels are residuals."""
+    tolerance_sd: float = 0.0
+    shares: tuple[ShareStream, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One bet on one stream."""
+
+    column: str
+    aspect: str
+    bet: str
+
+
+@dataclass(frozen=True, slots=True)
+class PanelRun:
+    """Rows that were judged and are not yet the panel's past."""
+
+    run: Run
+    bins: Bins
+    marks: Marks
+
+
+@dataclass(slots=True)
+class _Layout:
+    """Which lanes there are, in the order of the stakes: numeric lanes, bet by bet, then those of 0/1 streams."""
+
+    numeric: list[str] = field(default_factory=list)
+    whitened: list[bool] = field(default_factory=list)
+    share_streams: list[tuple[str, str]] = field(default_factory=list)
+    lane_stream: list[int] = field(default_factory=list)
+    lane_odds: list[float] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+
+
+class Panel:
+    """Pools, bets and evidence of some columns; `of` makes one from a reference, `restore` from a snapshot."""
+
+    def __init__(
+        self, layout: _Layout, *, seed: int, ranks: RankPool, shares: SharePool, growth: Growth, bank: Bank
+    ) -> None:
+        self._seed = seed
+        self._ranks, self._shares = ranks, shares
+        self.growth, self.bank = growth, bank
+        self._set(layout)
+        self._stakes_of_shares()
+
+    @classmethod
+    def of(cls, columns: Sequence[PanelColumn], *, rows: int, position: int, seed: int) -> Panel:
+        """From a reference of `rows` rows; the next row is number `position`."""
+        layout = _layout(columns)
+        levels = [column.levels for column in columns if column.levels is not None]
+        streams = [share for column in columns for share in column.shares]
+        ones, counts = [share.ones for share in streams], [share.rows for share in streams]
+        return cls(
+            layout,
+            seed=seed,
+            ranks=RankPool.of(layout.numeric, levels, seed),
+            shares=SharePool(_share_names(layout), ones, counts, seed),
+            growth=Growth(rows, position),
+            bank=Bank(np.array(layout.weights), position),
+        )
+
+    def _set(self, layout: _Layout) -> None:
+        self._layout = layout
+        self.numeric = layout.numeric
+        """Columns with a numeric stream, in the order of the levels."""
+        self.lanes = layout.lanes
+        self.columns = list(dict.fromkeys(lane.column for lane in layout.lanes))
+        places = {name: place for place, name in enumerate(self.columns)}
+        self._lane_column = np.array([places[lane.column] for lane in layout.lanes], dtype=np.intp)
+        self._whitened = np.array(layout.whitened, dtype=bool)
+        self._lane_stream = np.array(layout.lane_stream, dtype=np.intp)
+        self._lane_odds = np.array(layout.lane_odds)
+        self._alive = np.array(layout.weights) > 0
+        self._idle = None if self._alive.all() else ~self._alive
+
+    def _stakes_of_shares(self) -> None:
+        won, lost = share_stakes(self._shares.shares[self._lane_stream], self._lane_odds)
+        self._won, self._lost = won[:, None], lost[:, None]
+
+    @property
+    def position(self) -> int:
+        """Number of the next row, on the panel's clock."""
+        return self.bank.position
+
+    @property
+    def rows_ahead(self) -> int:
+        """Rows that may be run at once: until the pool grows, or a block of the bank ends."""
+        return min(self.bank.rows_to_block, self.growth.next_at - self.position)
+
+    def run(self, levels: Floats, marks: Marks) -> PanelRun:
+        """Judge rows without making them the past.
+
+        Args:
+            levels: Shape `(n_numeric, n_rows)`, NaN where missing; `n_rows` at least 1 and at most `rows_ahead`.
+            marks: Shape `(n_share_streams, n_rows)`: 0, 1 or `NO_MARK`.
+        """
+        rows = levels.shape[1]
+        positions = np.arange(self.position, self.position + rows)
+        stakes = np.empty((len(self.lanes), rows))
+        bins = np.empty((0, rows), dtype=np.int16)
+        numeric = len(NUMERIC_LANES) * len(self.numeric)
+        if numeric:
+            bins = self._ranks.bins(levels)
+            ranks = self._ranks.ranks(bins, positions)
+            stakes[:numeric] = numeric_stakes(ranks, self._whitened).reshape(numeric, rows)
+        if numeric < stakes.shape[0]:
+            coins = self._shares.coins(marks, positions).take(self._lane_stream, axis=0)
+            stakes[numeric:] = np.where(coins, self._won, self._lost)
+            holes = marks == NO_MARK
+            if holes.any():
+                stakes[numeric:][holes.take(self._lane_stream, axis=0)] = 1.0
+        if self._idle is not None:
+            stakes[self._idle] = 1.0
+        return PanelRun(self.bank.run(stakes), bins, marks)
+
+    def take(self, judged: PanelRun, start: int, stop: int) -> None:
+        """Make rows `start` to `stop` of a run the past, as `Bank.take`; they join the pools after their quarantine."""
+        self.bank.take(judged.run, start, stop)
+        joining = self.growth.take(judged.bins[:, start:stop], judged.marks[:, start:stop])
+        if joining is not None:
+            bins, marks = joining
+            self._ranks.join(bins)
+            self._shares.join(marks)
+            self._stakes_of_shares()
+
+    def reset(self) -> None:
+        """Forget all evidence."""
+        self.bank.reset(self.position)
+
+    def silence(self, column: str) -> None:
+        """The column's bets weigh nothing any more, and what they have gathered is void."""
+        place = self.columns.index(column)
+        evidence_weights = self.bank.weights[:, 0].copy()
+        evidence_weights[self._lane_column == place] = 0.0
+        self.bank.weights = evidence_weights.reshape(-1, 1)
+        self._layout.weights = evidence_weights.tolist()
+        self._alive = evidence_weights > 0
+        self._idle = ~self._alive
+
+    def top(self) -> tuple[float, int]:
+        """Largest weighted evidence of a lane, and which lane."""
+        weighed = self.bank.weights[:, 0] * self.bank.evidence()
+        lane = int(weighed.argmax())
+        return float(weighed[lane]), lane
+
+    def mean_evidence(self) -> dict[str, float]:
+        """R of each column, averaged over its lanes; 0 for a silenced one."""
+        count = len(self.columns)
+        lanes = np.bincount(self._lane_column, self._alive, minlength=count)
+        evidence = np.bincount(self._lane_column, np.where(self._alive, self.bank.evidence(), 0.0), minlength=count)
+        return dict(zip(self.columns, (evidence / np.maximum(lanes, 1)).tolist(), strict=True))
+
+    def mean_evidence_of(self, judged: PanelRun) -> dict[str, float]:
+        """The largest that `mean_evidence` would be after any row of a run, by column."""
+        lanes = np.bincount(self._lane_column, minlength=len(self.columns))
+        sums = np.zeros((len(self.columns), judged.run.evidence.shape[1]))
+        np.add.at(sums, self._lane_column, judged.run.evidence)
+        return dict(zip(self.columns, (sums.max(axis=1) / lanes).tolist(), strict=True))
+
+    def best_lane(self, column: str) -> int:
+        """The lane of a column with the largest weighted evidence."""
+        weighed = self.bank.weights[:, 0] * self.bank.evidence()
+        own = np.flatnonzero(self._lane_column == self.columns.index(column))
+        return int(own[weighed[own].argmax()])
+
+    def pool_sizes(self) -> dict[str, int]:
+        """Values in the pool of each column: of its numeric stream if it has one, else of its largest 0/1 stream."""
+        sizes: dict[str, int] = {}
+        for (column, _), size in zip(self._layout.share_streams, self._shares.sizes.tolist(), strict=True):
+            sizes[column] = max(size, sizes.get(column, 0))
+        return {**sizes, **dict(zip(self.numeric, self._ranks.sizes.tolist(), strict=True))}
+
+    def share_spread(self, column: str) -> float:
+        """Largest standard deviation of one row of a column's 0/1 streams, at most 1/2."""
+        own = [place for place, (name, _) in enumerate(self._layout.share_streams) if name == column]
+        shares = self._shares.shares[own]
+        return float(np.sqrt(shares * (1 - shares)).max(initial=0.0))
+
+    def lane_weight(self, column: str) -> float:
+        """Weight of one lane of a column; 0 for a silenced one."""
+        return float(self.bank.weights[self._lane_column == self.columns.index(column), 0].max())
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain types and bytes."""
+        layout = self._layout
+        return {
+            "numeric": list(layout.numeric),
+            "whitened": list(layout.whitened),
+            "share_streams": [list(stream) for stream in layout.share_streams],
+            "lane_stream": list(layout.lane_stream),
+            "lane_odds": list(layout.lane_odds),
+            "lanes": [[lane.column, lane.aspect, lane.bet] for lane in layout.lanes],
+            "weights": list(layout.weights),
+            "seed": self._seed,
+            "ranks": self._ranks.snapshot(),
+            "shares": self._shares.snapshot(),
+            "growth": self.growth.snapshot(),
+            "bank": self.bank.snapshot(),
+        }
+
+    @classmethod
+    def restore(cls, snapshot: Mapping[str, Any]) -> Panel:
+        """The panel that `snapshot` was taken of, as if never stopped."""
+        layout = _Layout(
+            numeric=list(snapshot["numeric"]),
+            whitened=list(snapshot["whitened"]),
+            share_streams=[(column, aspect) for column, aspect in snapshot["share_streams"]],
+            lane_stream=list(snapshot["lane_stream"]),
+            lane_odds=list(snapshot["lane_odds"]),
+            lanes=[Lane(*lane) for lane in snapshot["lanes"]],
+            weights=list(snapshot["weights"]),
+        )
+        streams = len(layout.share_streams)
+        return cls(
+            layout,
+            seed=snapshot["seed"],
+            ranks=RankPool.restore(layout.numeric, snapshot["ranks"], snapshot["seed"]),
+            shares=SharePool.restore(_share_names(layout), snapshot["shares"], snapshot["seed"]),
+            growth=Growth.restore(snapshot["growth"], len(layout.numeric), streams),
+            bank=Bank.restore(snapshot["bank"]),
+        )
+
+
+def _share_names(layout: _Layout) -> list[str]:
+    return [f"{column}/{aspect}" for column, aspect in layout.share_streams]
+
+
+def _layout(columns: Sequence[PanelColumn]) -> _Layout:
+    layout = _Layout()
+    numeric = [column for column in columns if column.levels is not None]
+    stays = {column.name: tolerant_lanes(column.tolerance_sd) for column in numeric}
+    lane_weight = {
+        column.name: column.weight / (sum(stays.get(column.name, ())) + sum(len(share.odds) for share in column.shares))
+        for column in columns
+    }
+    layout.numeric = [column.name for column in numeric]
+    layout.whitened = [column.whitened for column in numeric]
+    for place, bet in enumerate(NUMERIC_LANES):
+        for column in numeric:
+            layout.lanes.append(Lane(column.name, VALUE, bet))
+            layout.weights.append(lane_weight[column.name] if stays[column.name][place] else 0.0)
+    for column in columns:
+        for share in column.shares:
+            for factor, bet in zip(share.odds, share_lanes(share.odds), strict=True):
+                layout.lane_stream.append(len(layout.share_streams))
+                layout.lane_odds.append(factor)
+                layout.lanes.append(Lane(column.name, share.aspect, bet))
+                layout.weights.append(lane_weight[column.name])
+            layout.share_streams.append((column.name, share.aspect))
+    return layout
