@@ -213,6 +213,11 @@ class AlarmBudget:
 
     def _crossing(self, order: bytearray, loss_run: SectionRun | None) -> int | None:
         """The first item at which M reaches the threshold."""
+        if not loss_run and not self._losses:
+            totals = np.full(len(order), self._loss.panel.bank.total if self._loss else 0.0)
+            for run in self._ahead:
+                totals += run.judged.run.total[self._ahead_taken : self._ahead_taken + len(order)]
+            return self._first_reached(totals)
         totals = np.zeros(len(order))
         kinds = np.frombuffer(order, dtype=np.uint8)
         events_seen = np.cumsum(kinds, dtype=np.int64)
@@ -222,6 +227,9 @@ class AlarmBudget:
         if self._loss:
             path = loss_run.judged.run.total if loss_run else np.empty(0)
             totals += np.concatenate([[self._loss.panel.bank.total], path])[np.arange(1, kinds.size + 1) - events_seen]
+        return self._first_reached(totals)
+
+    def _first_reached(self, totals: np.ndarray[Any, np.dtype[np.float64]]) -> int | None:
         reached = totals >= self.threshold
         at = int(reached.argmax())
         return at if reached[at] else None
@@ -280,7 +288,7 @@ class AlarmBudget:
 
     def _blame(self, section: Section, lane: int) -> Blame:
         found = section.panel.lanes[lane]
-        cusum = float(section.panel.bank.cusum()[lane])
+        cusum = section.panel.bank.cusum(lane)
         return Blame(
             subject=Subject(kind="loss") if found.column == LOSS else self.config.columns[found.column].subject,
             aspect=found.aspect,

@@ -23,6 +23,8 @@ BLOCK = 50
 """Positions that share one start of the products. Sums and products run from there whatever the batches are, so that
 their last digits do not depend on them; and 50 stakes cannot overflow."""
 
+_ARRAYS = {"weights": "weights", "product": "_product", "sum": "_sum", "highest": "_highest"}
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -32,6 +34,7 @@ class Run:
     inverses: Floats
     sums: Floats
     evidence: Floats
+    """w R."""
     total: Floats
     """M after each row, shape `(n_rows,)`."""
 
@@ -39,26 +42,23 @@ class Run:
 class Bank:
     """Lanes on one clock.
 
-    The recursions are written as products since the start of a block: R = P (R0 + S) with P the product of the stakes
-    and S the sum of its inverses before each row.
+    The recursions are written as products since the start of a block: w R = P S with P the product of the stakes and S
+    the sum of w R at the start and of w / P before each row; C = P max(C at the start, 1 / P before any row).
     """
 
     def __init__(self, weights: Floats, position: int) -> None:
-        self.weights = weights.reshape(-1, 1)
+        self.weights = weights
         self.reset(position)
 
     def reset(self, position: int) -> None:
         """Forget all evidence; the next row is number `position`."""
-        lanes = self.weights.size
         self.position = position
         self.total = 0.0
         """M after the last row."""
-        self._start_evidence = np.zeros((lanes, 1))
-        self._product = np.ones(lanes)
-        self._sum = np.zeros(lanes)
-        self._start_cusum = np.zeros(lanes)
-        self._inverse_max = np.zeros(lanes)
-        self._began = np.full(lanes, position, dtype=np.int64)
+        self._product = np.ones(self.weights.size)
+        self._sum = np.zeros(self.weights.size)
+        self._highest = np.zeros(self.weights.size)  # C at the start of the block, or w / P, whichever is more
+        self._began = np.full(self.weights.size, position, dtype=np.int64)
 
     @property
     def rows_to_block(self) -> int:
@@ -70,73 +70,73 @@ class Bank:
         stakes[:, 0] *= self._product
         products = np.multiply.accumulate(stakes, axis=1, out=stakes)
         inverses = np.empty_like(products)
-        inverses[:, 0] = 1.0 / self._product
-        np.divide(1.0, products[:, :-1], out=inverses[:, 1:])
-        sums = inverses.copy()
-        sums[:, 0] += self._sum
-        np.add.accumulate(sums, axis=1, out=sums)
-        evidence = sums + self._start_evidence
-        evidence *= products
-        return Run(products, inverses, sums, evidence, _down(self.weights * evidence))
+        first = self.weights / self._product
+        np.divide(self.weights[:, None], products[:, :-1], out=inverses[:, 1:])
+        inverses[:, 0] = first + self._sum
+        sums = np.add.accumulate(inverses, axis=1)
+        inverses[:, 0] = first
+        evidence = sums * products
+        return Run(products, inverses, sums, evidence, _down(evidence))
 
     def take(self, run: Run, start: int, stop: int) -> None:
         """Make rows `start` to `stop` of a run, at least one, the bank's past; those before `start` already are."""
         inverses = run.inverses[:, start:stop]
         at = inverses.argmax(axis=1)
         highest = inverses[np.arange(at.size), at]
-        later = highest > np.maximum(self._inverse_max, self._start_cusum)
+        later = highest > self._highest
         self._began[later] = self.position + at[later]
-        np.maximum(self._inverse_max, highest, out=self._inverse_max)
+        np.maximum(self._highest, highest, out=self._highest)
         self._product = run.products[:, stop - 1].copy()
         self._sum = run.sums[:, stop - 1].copy()
         self.total = float(run.total[stop - 1])
         self.position += stop - start
         if self.position % BLOCK == 0:
-            self._start_evidence = run.evidence[:, stop - 1 : stop].copy()
-            self._start_cusum = self.cusum()
-            lanes = self.weights.size
-            self._product, self._sum, self._inverse_max = np.ones(lanes), np.zeros(lanes), np.zeros(lanes)
+            self._highest *= self._product
+            self._sum *= self._product
+            self._product = np.ones(self.weights.size)
+
+    def weighed(self) -> Floats:
+        """Weighted R of each lane, shape `(n_lanes,)`."""
+        weighed: Floats = self._product * self._sum
+        return weighed
 
     def evidence(self) -> Floats:
-        """R of each lane, shape `(n_lanes,)`."""
-        evidence: Floats = self._product * (self._sum + self._start_evidence[:, 0])
-        return evidence
+        """R of each lane, shape `(n_lanes,)`; 0 for one without weight."""
+        alive = self.weights > 0
+        return np.divide(self.weighed(), self.weights, out=np.zeros(alive.size), where=alive)
 
-    def cusum(self) -> Floats:
-        """C of each lane: the odds that a change at the likeliest moment explains what came since."""
-        cusum: Floats = self._product * np.maximum(self._start_cusum, self._inverse_max)
-        return cusum
+    def cusum(self, lane: int) -> float:
+        """C: the odds that a change at the likeliest moment explains what came since."""
+        weight = float(self.weights[lane])
+        return float(self._product[lane] * self._highest[lane]) / weight if weight else 0.0
 
     def began(self, lane: int) -> int:
         """Position of the first row of the change that a lane's CUSUM sees."""
         return int(self._began[lane])
+
+    def silence(self, lanes: NDArray[np.bool_]) -> None:
+        """These lanes weigh nothing any more, and what they have gathered is void."""
+        self.weights = np.where(lanes, 0.0, self.weights)
+        self._sum[lanes] = self._highest[lanes] = 0.0
+        self._product[lanes] = 1.0
+        self.total = float(_down(self.weighed()[:, None])[0])
 
     def snapshot(self) -> dict[str, Any]:
         """Arrays as bytes."""
         return {
             "position": self.position,
             "total": self.total,
-            "weights": self.weights.astype("<f8").tobytes(),
-            "start_evidence": self._start_evidence.astype("<f8").tobytes(),
-            "product": self._product.astype("<f8").tobytes(),
-            "sum": self._sum.astype("<f8").tobytes(),
-            "start_cusum": self._start_cusum.astype("<f8").tobytes(),
-            "inverse_max": self._inverse_max.astype("<f8").tobytes(),
+            **{name: getattr(self, place).astype("<f8").tobytes() for name, place in _ARRAYS.items()},
             "began": self._began.astype("<i8").tobytes(),
         }
 
     @classmethod
     def restore(cls, snapshot: Mapping[str, Any]) -> Bank:
         """The bank that `snapshot` was taken of."""
-
-        def floats(name: str) -> Floats:
-            return np.frombuffer(snapshot[name], dtype="<f8").copy()
-
-        bank = cls(floats("weights"), snapshot["position"])
+        bank = cls(np.empty(0), snapshot["position"])
+        for name, place in _ARRAYS.items():
+            setattr(bank, place, np.frombuffer(snapshot[name], dtype="<f8").copy())
         bank.total = snapshot["total"]
-        bank._start_evidence = floats("start_evidence").reshape(-1, 1)
-        bank._product, bank._sum = floats("product"), floats("sum")
-        bank._start_cusum, bank._inverse_max = floats("start_cusum"), floats("inverse_max")
         bank._began = np.frombuffer(snapshot["began"], dtype="<i8").copy()
         return bank
 
@@ -144,5 +144,6 @@ class Bank:
 def _down(rows: Floats) -> Floats:
     """Sums of columns, added row by row: a single column would be summed pairwise, with other last digits."""
     if rows.shape[1] > 1:
-        return rows.sum(axis=0)
-    return np.repeat(rows, 2, axis=1).sum(axis=0)[:1]
+        sums: Floats = rows.sum(axis=0)
+        return sums
+    return _down(np.repeat(rows, 2, axis=1))[:1]

@@ -21,7 +21,7 @@ SHIFTS_SD = (0.125, 0.25, 0.5, 1.0)
 SPREADS = (0.7, 1.25, 1.6)
 LOSS_ODDS = (1.2, 1.5, 2.5, 0.6)
 CATEGORY_ODDS = (1.5, 2.5, 0.6)
-RARE_ODDS = (1.5, 3.0, 12.0, 0.5)
+RARE_ODDS = (2.0, 8.0, 0.4)
 """Missing values and categories never seen: most often there were none, and then only a bold bet wins soon."""
 NUMERIC_LANES = tuple(f"mean {sign}{shift:g} sd" for shift in SHIFTS_SD for sign in "+-") + tuple(
     f"spread x{spread:g}" for spread in SPREADS

@@ -136,8 +136,8 @@ def smallest_shift(threshold: float, lane_weight: float, pool_rows: float, rows:
 def rows_needed(threshold: float, lane_weight: float, shift: float) -> float:
     """Rows of pool, and after a change, at which a shift in standard deviations is expected to be seen.
 
-    >>> math.ceil(rows_needed(1e5, 0.5 / 20 / 11, 0.5)), math.ceil(rows_needed(1e5, 0.5 / 20 / 11, 0.25))
-    (282, 1126)
+    >>> round(rows_needed(1e5, 0.5 / 20 / 11, 0.5), 1), round(rows_needed(1e5, 0.5 / 20 / 11, 0.25), 1)
+    (281.6, 1126.4)
     """
     if not lane_weight > 0:
         return math.inf

@@ -172,17 +172,14 @@ class Panel:
 
     def silence(self, column: str) -> None:
         """The column's bets weigh nothing any more, and what they have gathered is void."""
-        place = self.columns.index(column)
-        evidence_weights = self.bank.weights[:, 0].copy()
-        evidence_weights[self._lane_column == place] = 0.0
-        self.bank.weights = evidence_weights.reshape(-1, 1)
-        self._layout.weights = evidence_weights.tolist()
-        self._alive = evidence_weights > 0
+        self.bank.silence(self._lane_column == self.columns.index(column))
+        self._layout.weights = self.bank.weights.tolist()
+        self._alive = self.bank.weights > 0
         self._idle = ~self._alive
 
     def top(self) -> tuple[float, int]:
         """Largest weighted evidence of a lane, and which lane."""
-        weighed = self.bank.weights[:, 0] * self.bank.evidence()
+        weighed = self.bank.weighed()
         lane = int(weighed.argmax())
         return float(weighed[lane]), lane
 
@@ -190,19 +187,20 @@ class Panel:
         """R of each column, averaged over its lanes; 0 for a silenced one."""
         count = len(self.columns)
         lanes = np.bincount(self._lane_column, self._alive, minlength=count)
-        evidence = np.bincount(self._lane_column, np.where(self._alive, self.bank.evidence(), 0.0), minlength=count)
+        evidence = np.bincount(self._lane_column, self.bank.evidence(), minlength=count)
         return dict(zip(self.columns, (evidence / np.maximum(lanes, 1)).tolist(), strict=True))
 
     def mean_evidence_of(self, judged: PanelRun) -> dict[str, float]:
         """The largest that `mean_evidence` would be after any row of a run, by column."""
-        lanes = np.bincount(self._lane_column, minlength=len(self.columns))
         sums = np.zeros((len(self.columns), judged.run.evidence.shape[1]))
         np.add.at(sums, self._lane_column, judged.run.evidence)
-        return dict(zip(self.columns, (sums.max(axis=1) / lanes).tolist(), strict=True))
+        weights = np.bincount(self._lane_column, self.bank.weights, minlength=len(self.columns))
+        means = sums.max(axis=1) / np.where(weights > 0, weights, 1.0)
+        return dict(zip(self.columns, means.tolist(), strict=True))
 
     def best_lane(self, column: str) -> int:
         """The lane of a column with the largest weighted evidence."""
-        weighed = self.bank.weights[:, 0] * self.bank.evidence()
+        weighed = self.bank.weighed()
         own = np.flatnonzero(self._lane_column == self.columns.index(column))
         return int(own[weighed[own].argmax()])
 
@@ -221,7 +219,7 @@ class Panel:
 
     def lane_weight(self, column: str) -> float:
         """Weight of one lane of a column; 0 for a silenced one."""
-        return float(self.bank.weights[self._lane_column == self.columns.index(column), 0].max())
+        return float(self.bank.weights[self._lane_column == self.columns.index(column)].max())
 
     def snapshot(self) -> dict[str, Any]:
         """Plain types and bytes."""

@@ -10,7 +10,15 @@ import numpy as np
 
 from drift.budget.collection import Collection
 from drift.budget.config import AlarmBudgetConfig
-from drift.budget.qualification import INSTABILITY_P, Sample, Standing, column_sample, loss_sample, self_test
+from drift.budget.qualification import (
+    INSTABILITY_P,
+    UNCHECKED_ROWS,
+    Sample,
+    Standing,
+    column_sample,
+    loss_sample,
+    self_test,
+)
 from drift.budget.section import LossSection, Section
 from drift.budget.whitening import harmonics
 from drift.columns import Column
@@ -117,7 +125,9 @@ class References:
             name, standing = sample.code.name, sample.standing
             p_value = p_values.get(name, 1.0)
             if p_value < INSTABILITY_P / self._tests:
-                standing = self.refused[name] = replace(standing, promise="not_stable", p_value=p_value)
+                standing = replace(standing, promise="not_stable", p_value=p_value)
+                if standing.rows >= UNCHECKED_ROWS:  # fewer are collected anew after each alarm: one may be unlucky
+                    self.refused[name] = standing
             elif name in p_values:
                 standing = replace(standing, p_value=p_value)
                 passed.append(sample)
