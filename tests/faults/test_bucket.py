@@ -12,12 +12,13 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
 AWAY_S = 30.0
 
 
-@pytest.fixture
-def bucket(monkeypatch):
-    """An S3 that ends with the test."""
-    made = Bucket(monkeypatch.setenv)
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def bucket():
+    """One for all: a process remembers for good which server it has found a bucket at."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = Bucket(patch.setenv)
+        yield made
+        made.close()
 
 
 @pytest.fixture
