@@ -1,6 +1,7 @@
 """A shortcut past `Pipeline` gives River's numbers to the last bit."""
 
 import pickle
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -49,10 +50,10 @@ def test_a_scaler_that_learns_and_scales_in_one_pass_is_rivers(rows):
 
 
 @pytest.mark.parametrize("setting", [{"with_std": False}, {"window_size": 3}], ids=str)
-@given(rows_of(st.integers(-4, 4)))  # River's rolling variance goes below zero by rounding
-@settings(max_examples=30)
-def test_another_kind_of_scaler_is_called_as_it_is(setting, rows):
+def test_another_kind_of_scaler_is_called_as_it_is(setting):
     """One pass is taken only past the arithmetic that it repeats."""
+    numbers = random.Random(7)
+    rows = [({name: numbers.gauss(0, 1) for name in "abc"}, numbers.random() < 0.5) for _ in range(60)]
     river, ours = as_river_would(lambda: scaled(**setting), rows)
     assert ours == river
 
