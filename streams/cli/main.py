@@ -56,6 +56,7 @@ COMMANDS = {
     "verify": Command(
         "streams.cli.verify", LOOK, "Whether every promise holds, recomputed from topics and checkpoints."
     ),
+    "dashboard": Command("streams.cli.dashboard", LOOK, "The live page: scores, incidents, drift, the ledger."),
     "alerts": Command("streams.cli.alerts", LOOK, "Show alerts, or follow them."),
     "report": Command("streams.cli.report", LOOK, "An HTML page: the last window, or an incident's."),
     "retrain-requests": Command("streams.cli.retrain_requests", LOOK, "Show requests to fit a model anew."),

@@ -1,0 +1,234 @@
+"""Lines and grids as numbers for SVG, drawn by the server: nothing moves when a script arrives, or never does.
+
+Plotly would draw them in the browser, but cannot start under a policy without inline styles (its script puts a
+`<style>` into the page when it is loaded), and weighs 4.4 MB. Every chart is `WIDTH` by `HEIGHT` units, stretched by
+the page; labels stand beside it as text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.web.history import Window, buckets
+
+WIDTH, HEIGHT = 1000.0, 100.0
+POINTS_MAX = 500
+"""Drawn of a line, whatever the history: a screen has not many more columns."""
+TICKS = 5
+_NICE = (1.0, 1.5, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line; a gap where nothing is known."""
+
+    name: str
+    style: str
+    """Its class in the style sheet."""
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A part of the time axis."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One chart with all that stands round it."""
+
+    lines: Sequence[Line]
+    y_ticks: Sequence[str]
+    """From top to bottom, evenly."""
+    x_ticks: Sequence[int]
+    """Times in ms from left to right, evenly over the windows."""
+    area: str = ""
+    """The shaded part: label coverage, from the bottom."""
+    incidents: Sequence[Span] = ()
+    references: Sequence[float] = ()
+    """Where a new reference was taken."""
+    readout: Sequence[dict[str, Any]] = field(default_factory=list)
+    """What to say at each place: `t` in ms, `v` by line."""
+    each: int = 1
+    """Windows in one place, rounded up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From values to heights."""
+
+    low: float
+    high: float
+
+    def y(self, value: float) -> float:
+        """Units from the top; a value outside is drawn at the edge.
+
+        >>> Scale(0.0, 2.0).y(0.5), Scale(0.0, 2.0).y(9.0)
+        (75.0, 0.0)
+        """
+        share = (value - self.low) / (self.high - self.low)
+        return round(HEIGHT * (1 - min(1.0, max(0.0, share))), 2)
+
+    def ticks(self) -> list[str]:
+        """From top to bottom."""
+        step = (self.high - self.low) / (TICKS - 1)
+        if step > 1e300:  # noqa: PLR2004 - nothing sensible to say
+            return ["-"] * TICKS
+        digits = max(0, -math.floor(math.log10(step) + 1e-9) + (0 if _whole(step) else 1))
+        return [f"{self.low + step * number:,.{min(digits, 6)}f}" for number in reversed(range(TICKS))]
+
+
+def _whole(step: float) -> bool:
+    mantissa = step / 10 ** math.floor(math.log10(step) + 1e-9)
+    return bool(abs(mantissa - round(mantissa)) < 1e-6)  # noqa: PLR2004 - not 1.5 or 2.5
+
+
+def scale(values: Sequence[float], *, low: float | None = None, high: float | None = None) -> Scale:
+    """Round bounds that hold all values; `low` or `high` is a bound that the values cannot pass, and is drawn.
+
+    >>> scale([0.62, 0.97]), scale([]), scale([3, 3], low=0), scale([0.43, 0.99], high=1.0)
+    (Scale(low=0.6, high=1.0), Scale(low=0.0, high=1.0), Scale(low=0, high=4.0), Scale(low=0.4, high=1.0))
+    """
+    least = min([*values, *([low] if low is not None else [])], default=0.0)
+    most = max([*values, *([high] if high is not None else [])], default=max(1.0, least + 1.0))
+    if not most > least:
+        least, most = (least - 0.1, most) if high is not None else (least, most + (abs(most) * 0.1 or 1.0))
+    raw = (most - least) / (TICKS - 1)
+    if not (math.isfinite(raw) and raw > 1e-300):  # noqa: PLR2004 - the ends of what a float can be
+        return Scale(-1e308, 1e308)
+    power = 10.0 ** math.floor(math.log10(raw))
+    for step in (factor * power for factor in (*_NICE, 15.0, 20.0, 25.0, 50.0, 100.0)):
+        width = step * (TICKS - 1)
+        if low is None and high is not None:
+            start = high - width
+        else:
+            start = low if low is not None else math.floor(least / step + 1e-9) * step
+        if start <= least + step * 1e-6 and start + width >= most - step * 1e-6:
+            return Scale(low if low is not None else round(start, 12), round(start + width, 12))
+    return Scale(least, most)
+
+
+def path(values: Sequence[float | None], heights: Scale) -> str:
+    """An SVG path over evenly spaced places; a place without a value is a gap, one alone a dot."""
+    parts: list[str] = []
+    drawing = False
+    for number, value in enumerate(values):
+        if value is None:
+            drawing = False
+            continue
+        at = f"{place(number, len(values)):.2f} {heights.y(value):.2f}"
+        parts.append(f"L{at}" if drawing else f"M{at}h0.01")
+        drawing = True
+    return "".join(parts)
+
+
+def area(shares: Sequence[float | None]) -> str:
+    """A closed path from the bottom up to each share of the height, nothing where it is not known."""
+    heights = Scale(0.0, 1.0)
+    if not shares:
+        return ""
+    tops = "".join(f"L{place(n, len(shares)):.2f} {heights.y(share or 0.0):.2f}" for n, share in enumerate(shares))
+    return f"M0 {HEIGHT:.0f}{tops}L{WIDTH:.0f} {HEIGHT:.0f}Z"
+
+
+def place(number: int, count: int) -> float:
+    """Units from the left.
+
+    >>> place(0, 5), place(4, 5), place(0, 1)
+    (0.0, 1000.0, 500.0)
+    """
+    return WIDTH / 2 if count == 1 else round(WIDTH * number / (count - 1), 2)
+
+
+def line_chart(
+    windows: Sequence[Window],
+    series: Sequence[tuple[str, str, Callable[[Sequence[Window]], float | None]]],
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    shaded: Callable[[Window], float | None] | None = None,
+) -> Chart:
+    """One line for each (name, style, value of some neighbouring windows)."""
+    parts = buckets(windows, POINTS_MAX)
+    drawn = [(name, style, [value(part) for part in parts]) for name, style, value in series]
+    heights = scale([v for _, _, values in drawn for v in values if v is not None], low=low, high=high)
+    lines = [Line(name=name, style=style, path=path(values, heights)) for name, style, values in drawn]
+    shares = [mean([shaded(window) for window in part]) for part in parts] if shaded else []
+    readout = [
+        {"t": part[-1].to_ms, "v": [_short(values[number]) for _, _, values in drawn]}
+        for number, part in enumerate(parts)
+    ]
+    if shaded:
+        for said, share in zip(readout, shares, strict=True):
+            said["c"] = _short(share)
+    return Chart(
+        lines=lines,
+        y_ticks=heights.ticks(),
+        x_ticks=times(parts),
+        area=area(shares),
+        incidents=incident_spans(parts),
+        references=new_references(parts),
+        readout=readout,
+        each=max((len(part) for part in parts), default=1),
+    )
+
+
+def _short(value: float | None) -> float | None:
+    """Four digits that matter: what a person reads off a line."""
+    return None if value is None else float(f"{value:.4g}")
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Of those that are known."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def times(parts: Sequence[Sequence[Window]], count: int = 4) -> list[int]:
+    """Times of places spread evenly, first and last among them."""
+    if not parts:
+        return []
+    if len(parts) < count:
+        return [part[-1].to_ms for part in parts]
+    return [parts[round(number * (len(parts) - 1) / (count - 1))][-1].to_ms for number in range(count)]
+
+
+def incident_spans(parts: Sequence[Sequence[Window]]) -> list[Span]:
+    """Where an incident was open."""
+    spans: list[Span] = []
+    start: float | None = None
+    half = WIDTH / max(1, len(parts) - 1) / 2
+    for number, part in enumerate(parts):
+        x = place(number, len(parts))
+        if any(window.incident for window in part):
+            start = max(0.0, x - half) if start is None else start
+            end = min(WIDTH, x + half)
+        elif start is not None:
+            spans.append(Span(x=round(start, 2), width=round(end - start, 2)))
+            start = None
+    if start is not None:
+        spans.append(Span(x=round(start, 2), width=round(end - start, 2)))
+    return spans
+
+
+def new_references(parts: Sequence[Sequence[Window]]) -> list[float]:
+    """Where windows are compared with another reference than before."""
+    half = WIDTH / max(1, len(parts) - 1) / 2
+    known = [part[0].reference for part in parts]
+    return [
+        round(place(number, len(parts)) - half, 2)
+        for number in range(1, len(parts))
+        if known[number] != known[number - 1]
+    ]
+
+
+def spark(values: Sequence[float | None]) -> str:
+    """A small line from zero to its own highest value."""
+    known = [value for value in values if value is not None]
+    return path(values, Scale(0.0, max(known, default=0.0) or 1.0))

@@ -1,0 +1,204 @@
+"""Drift over time, one feature's history, one incident: from the view to the templates' context. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streams.messages import ColumnMetrics
+from streams.web.charts import incident_spans, line_chart, mean, new_references, times
+from streams.web.history import Point, Window, buckets, number_or_none, worst
+from streams.web.incident import Incident
+from streams.web.pages import SPANS, span_of
+from streams.web.scores import LOWER_IS_BETTER, effects, metric_of, score_chart
+from streams.web.view import View
+
+CELLS_MAX = 160
+"""In a row of the heat map, whatever the history."""
+LEVELS = (0.5, 1.0, 2.0, 4.0)
+"""Ratios to the threshold at which the colour changes."""
+ROWS_SHOWN = 25
+AROUND = 40
+"""Windows shown before an incident and after it."""
+BEFORE = 10
+"""Windows before the change that say what the score was."""
+ALARMS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Neighbouring places of one row that look the same."""
+
+    x: int
+    width: int
+    level: str
+    """`l0` to `l4`, `nodata` (not judged) or `absent` (no such column then)."""
+
+
+def level_of(point: Point | None) -> str:
+    """How a place looks.
+
+    >>> level_of(None), level_of(Point(value=0.3, threshold=0.1, verdict="drift"))
+    ('absent', 'l3')
+    >>> level_of(Point(value=0.3, threshold=0.1, verdict="not_enough_data"))
+    'nodata'
+    """
+    if point is None:
+        return "absent"
+    ratio = point.ratio
+    if ratio is None:
+        return "nodata"
+    return f"l{sum(ratio >= level for level in LEVELS)}"
+
+
+def cells(points: Sequence[Point | None]) -> list[Cell]:
+    """A row of the heat map, equal neighbours as one."""
+    found: list[Cell] = []
+    for number, point in enumerate(points):
+        level = level_of(point)
+        if found and found[-1].level == level:
+            found[-1] = Cell(x=found[-1].x, width=found[-1].width + 1, level=level)
+        else:
+            found.append(Cell(x=number, width=1, level=level))
+    return found
+
+
+def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
+    """Every column of the newest window over time, in the order of the record."""
+    span = span_of(span)
+    windows = view.history.newest(SPANS[span])
+    parts = buckets(windows, CELLS_MAX)
+    subjects = windows[-1].subjects if windows else ()
+    loud = set(view.config.drift.alert_on)
+    rows = []
+    for at, subject in enumerate(subjects):
+        points = [worst([_point(window, at, subject) for window in part]) for part in parts]
+        newest = windows[-1].point(at)
+        rows.append(
+            {"subject": subject, "cells": cells(points), "newest": newest, "loud": subject.partition(":")[0] in loud}
+        )
+    return {
+        "rows": rows,
+        "drifting": [subject for at, subject in enumerate(subjects) if windows[-1].point(at).verdict == "drift"],
+        "places": len(parts),
+        "each": max((len(part) for part in parts), default=1),
+        "x_ticks": times(parts),
+        "incidents": incident_spans(parts),
+        "references": new_references(parts),
+        "newest": windows[-1] if windows else None,
+        "windows": len(windows),
+        "span": span,
+        "spans": tuple(SPANS),
+        "collecting": None,
+        "reference_rows": view.config.drift.reference.rows,
+    }
+
+
+def _point(window: Window, at: int, subject: str) -> Point | None:
+    if at < len(window.subjects) and window.subjects[at] == subject:
+        return window.point(at)
+    return window.of(subject)
+
+
+def feature(view: View, subject: str, span: str | None = None) -> dict[str, Any] | None:
+    """One column's history; None for one that no window has."""
+    span = span_of(span)
+    windows = [window for window in view.history.newest(SPANS[span]) if subject in window.subjects]
+    if not windows:
+        return None
+
+    def strongest(part: Sequence[Window]) -> float | None:
+        found = worst([window.of(subject) for window in part])
+        return None if found is None else found.value
+
+    def threshold(part: Sequence[Window]) -> float | None:
+        return mean([point.threshold for window in part if (point := window.of(subject)) is not None])
+
+    chart = line_chart(windows, [("threshold", "threshold", threshold), ("value", "champion", strongest)], low=0.0)
+    column = next((column for column in view.last.columns if column.subject == subject), None) if view.last else None
+    return {
+        "subject": subject,
+        "chart": chart,
+        "column": column,
+        "statistics": _statistics(column),
+        "newest": windows[-1].of(subject),
+        "rows": [(window, window.of(subject)) for window in reversed(windows[-ROWS_SHOWN:])],
+        "windows": len(windows),
+        "alarms": [a for window in reversed(windows) for a in window.alarms if a.subject == subject][:ALARMS_SHOWN],
+        "incidents": [
+            incident
+            for incident in view.incidents.newest_first()
+            if any(_about(str(item.get("subject", "")), subject) for item in incident.subjects)
+        ][:5],
+        "span": span,
+        "spans": tuple(SPANS),
+    }
+
+
+def _about(said: str, subject: str) -> bool:
+    """`quality:amount` is about `feature:amount`, too."""
+    return said == subject or (":" in subject and said.partition(":")[2] == subject.partition(":")[2])
+
+
+def _statistics(column: ColumnMetrics | None) -> list[tuple[str, float | None]]:
+    return [] if column is None else [(name, number_or_none(value)) for name, value in column.statistics.items()]
+
+
+def incident(view: View, found: Incident, metric: str | None = None) -> dict[str, Any]:
+    """What changed, since when, whether it hurts, what was asked for."""
+    chosen = metric_of(view.config, metric)
+    windows = view.history.newest()
+    inside = [number for number, window in enumerate(windows) if window.incident == found.id]
+    since_ms = min((phase.alert.since_ms for phase in found.phases), default=0)
+    around: Sequence[Window] = ()
+    during: Sequence[Window] = ()
+    before: Sequence[Window] = ()
+    if inside:
+        start, stop = inside[0], inside[-1] + 1
+        around = windows[max(0, start - AROUND) : stop + AROUND]
+        during = windows[start:stop]
+        calm = [window for window in windows[:start] if window.to_ms <= since_ms and window.incident is None]
+        before = calm[-BEFORE:]
+    return {
+        "incident": found,
+        "since_ms": since_ms,
+        "first": found.phases[0].alert,
+        "subjects": [_subject(item) for item in found.subjects],
+        "metric": chosen,
+        "lower": chosen in LOWER_IS_BETTER,
+        "effects": effects(before, during, chosen, view.config.models.champion),
+        "before_count": len(before),
+        "during_count": len(during),
+        "chart": score_chart(view, around, chosen) if around else None,
+        "alarms": _alarms(found, during),
+        "coverage": during[-1].coverage if during else None,
+    }
+
+
+def _subject(item: Mapping[str, Any]) -> dict[str, Any]:
+    strength = number_or_none(item.get("strength"))
+    value, threshold = number_or_none(item.get("value")), number_or_none(item.get("threshold"))
+    if strength is None and value is not None and threshold:
+        strength = value / threshold
+    since = number_or_none(item.get("since_ms"))
+    detail = item.get("detail")
+    return {
+        "subject": str(item.get("subject", "")),
+        "source": str(item.get("source", "")),
+        "value": value,
+        "threshold": threshold,
+        "strength": strength,
+        "since_ms": None if since is None else int(since),
+        "detail": {str(key): number_or_none(part) for key, part in detail.items()} if isinstance(detail, dict) else {},
+    }
+
+
+def _alarms(found: Incident, during: Sequence[Window]) -> list[dict[str, Any]]:
+    """Detectors that fired in the incident's windows, and those that its alerts name."""
+    told = {(alarm.subject, alarm.detector, alarm.event_ms) for window in during for alarm in window.alarms}
+    for item in (_subject(item) for phase in found.phases for item in phase.alert.subjects):
+        if item["detail"].get("fired"):
+            told.add((item["subject"], item["source"], item["since_ms"] or 0))
+    ordered = sorted(told, key=lambda alarm: (alarm[2], alarm[0], alarm[1]))
+    return [{"subject": s, "detector": d, "event_ms": ms} for s, d, ms in ordered[:ALARMS_SHOWN]]

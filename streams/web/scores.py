@@ -1,0 +1,170 @@
+"""Scores over time and beside each other: every figure with the baselines and the label coverage it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streams.config import Config
+from streams.web.charts import Chart, line_chart, mean
+from streams.web.history import Window, number_or_none
+from streams.web.view import View
+
+METRICS = {
+    "binary": ("accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc"),
+    "multiclass": ("accuracy", "balanced_accuracy", "f1", "log_loss"),
+    "regression": ("mae", "rmse", "r2"),
+}
+"""By task, the one shown first at the beginning."""
+LOWER_IS_BETTER = frozenset({"log_loss", "mae", "rmse"})
+_FROM_ZERO = frozenset({"log_loss", "mae", "rmse"})
+BASELINES = ("no_change", "prior", "mean")
+BASELINE_WORDS = {
+    "no_change": "no change: the label learnt last",
+    "prior": "prior: the commonest label so far",
+    "mean": "mean of the labels so far",
+}
+_CHALLENGERS_DRAWN = 4
+_Z95 = 1.96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One candidate's figures on the same examples as the others'."""
+
+    name: str
+    role: str
+    """`champion`, `challenger` or `baseline`."""
+    windowed: Mapping[str, float | None]
+    total: Mapping[str, float | None]
+    margin: float | None
+    """Of the windowed accuracy: half the width of a 95 % interval, were the examples independent."""
+    examples: int
+    """In the windowed figures."""
+    scored: int
+    unscored: int
+
+
+def role_of(name: str, champion: str) -> str:
+    """What a name of the scores is.
+
+    >>> role_of("linear", "linear"), role_of("tree", "linear"), role_of("prior", "linear")
+    ('champion', 'challenger', 'baseline')
+    """
+    return "champion" if name == champion else "baseline" if name in BASELINES else "challenger"
+
+
+def ordered(names: Sequence[str], champion: str) -> list[str]:
+    """The champion, challengers, baselines; each by name."""
+    order = {"champion": 0, "challenger": 1, "baseline": 2}
+    return sorted(names, key=lambda name: (order[role_of(name, champion)], name))
+
+
+def metric_of(config: Config, wanted: str | None) -> str:
+    """The metric asked for, if the task has it; else its first."""
+    known = METRICS[config.target.task]
+    return wanted if wanted in known else known[0]
+
+
+def score_rows(told: Mapping[str, Any], champion: str) -> list[Score]:
+    """From the tree of `status`: one shard's scores."""
+    rows = []
+    for name in ordered(list(told), champion):
+        parts = told[name]
+        window, total = parts.get("window", {}), parts.get("total", {})
+        unscored = int(number_or_none(window.get("unscored")) or 0)
+        examples = int(number_or_none(window.get("examples")) or 0) - unscored
+        everything, left = (int(number_or_none(parts.get(word)) or 0) for word in ("examples", "unscored"))
+        rows.append(
+            Score(
+                name=name,
+                role=role_of(name, champion),
+                windowed={key: number_or_none(value) for key, value in window.items()},
+                total={key: number_or_none(value) for key, value in total.items()},
+                margin=margin(number_or_none(window.get("accuracy")), examples),
+                examples=examples,
+                scored=everything - left,
+                unscored=left,
+            )
+        )
+    return rows
+
+
+def margin(share: float | None, examples: int) -> float | None:
+    """Half the width of Wilson's 95 % interval.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+
+    >>> round(margin(0.9, 1000), 4), margin(None, 10), margin(0.5, 0)
+    (0.0186, None, None)
+    """
+    if share is None or examples < 1:
+        return None
+    z2 = _Z95 * _Z95
+    return _Z95 / (1 + z2 / examples) * math.sqrt(share * (1 - share) / examples + z2 / (4 * examples * examples))
+
+
+def score_chart(view: View, windows: Sequence[Window], metric: str) -> Chart:
+    """The champion with the baselines beside it, some challengers, and the share of labels known as a shade."""
+    champion = view.config.models.champion
+    names = ordered(sorted({name for window in windows[-1:] for name in window.scores}), champion)
+    challengers = [name for name in names if role_of(name, champion) == "challenger"][:_CHALLENGERS_DRAWN]
+    drawn = [name for name in names if role_of(name, champion) != "challenger" or name in challengers]
+    series = []
+    for name in reversed(drawn):  # the champion on top
+        role = role_of(name, champion)
+        style = {"champion": "champion", "baseline": f"baseline {name}"}.get(role)
+        style = style or f"challenger c{challengers.index(name)}"
+        series.append((name, style, _score_of(name, metric)))
+    return line_chart(
+        windows,
+        series,
+        low=0.0 if metric in _FROM_ZERO else None,
+        high=None if metric in _FROM_ZERO else 1.0,
+        shaded=lambda window: window.coverage,
+    )
+
+
+def _score_of(name: str, metric: str) -> Any:  # noqa: ANN401 - a function of windows
+    def score(part: Sequence[Window]) -> float | None:
+        return mean([window.scores.get(name, {}).get(metric) for window in part])
+
+    return score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One candidate's score before a change and since."""
+
+    name: str
+    role: str
+    before: float | None
+    during: float | None
+    now: float | None
+
+    @property
+    def change(self) -> float | None:
+        """From before to during."""
+        return None if self.before is None or self.during is None else self.during - self.before
+
+
+def effects(before: Sequence[Window], during: Sequence[Window], metric: str, champion: str) -> list[Effect]:
+    """Before: the mean of the windows before; during: the worst window since; now: the newest."""
+    names = sorted({name for window in (*before[-1:], *during[-1:]) for name in window.scores})
+    pick = max if metric in LOWER_IS_BETTER else min
+    rows = []
+    for name in ordered(names, champion):
+        found = [window.scores.get(name, {}).get(metric) for window in during]
+        known = [value for value in found if value is not None]
+        rows.append(
+            Effect(
+                name=name,
+                role=role_of(name, champion),
+                before=mean([window.scores.get(name, {}).get(metric) for window in before]),
+                during=pick(known) if known else None,
+                now=known[-1] if known else None,
+            )
+        )
+    return rows
