@@ -17,8 +17,8 @@ AfterAlarm = Literal["rebase", "hold", "reset"]
 episode. `reset`: it stays and goes on growing, for alarms known to be false.
 """
 
-TOLERANCE_MAX_SD = 0.5
-"""Beyond it no bet on the mean is left."""
+TOLERANCE_MAX_SD = 1.0
+"""The boldest bet on the mean is on a shift of 1 sd; with more, little is left to win."""
 _TOLERANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?sd")
 _PERIOD = re.compile(r"(\d+(?:\.\d+)?) ?(rows|s|m|h|d)")
 _PERIOD_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -28,11 +28,11 @@ def parse_tolerance(text: str, path: str = "tolerance") -> float:
     """Standard deviations of `"0.1 sd"`.
 
     Raises:
-        ValueError: It is not of that form, or over 0.5 sd.
+        ValueError: It is not of that form, or over 1 sd.
     """
     found = _TOLERANCE.fullmatch(text.strip())
     if not found or float(found[1]) > TOLERANCE_MAX_SD:
-        raise ValueError(f'{path} must be like "0.1 sd", at most {TOLERANCE_MAX_SD} sd, got {text!r}')
+        raise ValueError(f'{path} must be like "0.1 sd", at most {TOLERANCE_MAX_SD:g} sd, got {text!r}')
     return float(found[1])
 
 
@@ -71,11 +71,11 @@ class WatchedColumn:
     kind: ColumnKind
     subject: Subject
     tolerance_sd: float = 0.0
-    """Shift of the mean that never matters; only bets on greater ones are made."""
+    """Shift of the mean, in standard deviations of the column, that never matters: no evidence is made of it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance_sd <= TOLERANCE_MAX_SD:
-            raise ValueError(f"tolerance_sd must be from 0 to {TOLERANCE_MAX_SD}, got {self.tolerance_sd!r}")
+            raise ValueError(f"tolerance_sd must be from 0 to {TOLERANCE_MAX_SD:g}, got {self.tolerance_sd!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

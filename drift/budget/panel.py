@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from drift.budget.bank import Bank, Run
-from drift.budget.bets import NUMERIC_LANES, numeric_stakes, share_lanes, share_stakes, tolerant_lanes
+from drift.budget.bets import NUMERIC_LANES, numeric_stakes, share_lanes, share_stakes, tolerance_discounts
 from drift.budget.growth import Growth
 from drift.budget.rank_pool import Bins, Floats, RankPool
 from drift.budget.share_pool import NO_MARK, Marks, SharePool
@@ -72,6 +72,7 @@ class _Layout:
     lane_odds: list[float] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
+    discounts: list[float] = field(default_factory=list)
 
 
 class Panel:
@@ -115,6 +116,8 @@ class Panel:
         self._lane_odds = np.array(layout.lane_odds)
         self._alive = np.array(layout.weights) > 0
         self._idle = None if self._alive.all() else ~self._alive
+        discounts = np.array(layout.discounts).reshape(-1, 1)
+        self._discounts = None if (discounts == 1).all() else discounts
 
     def _stakes_of_shares(self) -> None:
         won, lost = share_stakes(self._shares.shares[self._lane_stream], self._lane_odds)
@@ -152,6 +155,8 @@ class Panel:
             holes = marks == NO_MARK
             if holes.any():
                 stakes[numeric:][holes.take(self._lane_stream, axis=0)] = 1.0
+        if self._discounts is not None:
+            stakes *= self._discounts
         if self._idle is not None:
             stakes[self._idle] = 1.0
         return PanelRun(self.bank.run(stakes), bins, marks)
@@ -232,6 +237,7 @@ class Panel:
             "lane_odds": list(layout.lane_odds),
             "lanes": [[lane.column, lane.aspect, lane.bet] for lane in layout.lanes],
             "weights": list(layout.weights),
+            "discounts": list(layout.discounts),
             "seed": self._seed,
             "ranks": self._ranks.snapshot(),
             "shares": self._shares.snapshot(),
@@ -250,6 +256,7 @@ class Panel:
             lane_odds=list(snapshot["lane_odds"]),
             lanes=[Lane(*lane) for lane in snapshot["lanes"]],
             weights=list(snapshot["weights"]),
+            discounts=list(snapshot["discounts"]),
         )
         streams = len(layout.share_streams)
         return cls(
@@ -269,17 +276,19 @@ def _share_names(layout: _Layout) -> list[str]:
 def _layout(columns: Sequence[PanelColumn]) -> _Layout:
     layout = _Layout()
     numeric = [column for column in columns if column.levels is not None]
-    stays = {column.name: tolerant_lanes(column.tolerance_sd) for column in numeric}
     lane_weight = {
-        column.name: column.weight / (sum(stays.get(column.name, ())) + sum(len(share.odds) for share in column.shares))
+        column.name: column.weight
+        / (len(NUMERIC_LANES) * (column.levels is not None) + sum(len(share.odds) for share in column.shares))
         for column in columns
     }
     layout.numeric = [column.name for column in numeric]
     layout.whitened = [column.whitened for column in numeric]
+    discounts = [tolerance_discounts(column.tolerance_sd).tolist() for column in numeric]
     for place, bet in enumerate(NUMERIC_LANES):
-        for column in numeric:
+        for column, discount in zip(numeric, discounts, strict=True):
             layout.lanes.append(Lane(column.name, VALUE, bet))
-            layout.weights.append(lane_weight[column.name] if stays[column.name][place] else 0.0)
+            layout.weights.append(lane_weight[column.name])
+            layout.discounts.append(discount[place])
     for column in columns:
         for share in column.shares:
             for factor, bet in zip(share.odds, share_lanes(share.odds), strict=True):
@@ -287,5 +296,6 @@ def _layout(columns: Sequence[PanelColumn]) -> _Layout:
                 layout.lane_odds.append(factor)
                 layout.lanes.append(Lane(column.name, share.aspect, bet))
                 layout.weights.append(lane_weight[column.name])
+                layout.discounts.append(1.0)
             layout.share_streams.append((column.name, share.aspect))
     return layout

@@ -7,6 +7,7 @@ by the very lanes that will watch: pooled on the first half of the reference, th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -92,7 +93,7 @@ class Sample:
             weight=weight,
             levels=None if self.levels is None else _present(self.levels[rows]),
             whitened=self.standing.lags > 0,
-            tolerance_sd=tolerance_sd,
+            tolerance_sd=tolerance_sd * math.sqrt(self.standing.independent_share),  # what residuals see of a shift
             shares=tuple(
                 ShareStream(aspect=aspect, odds=odds, ones=int((row == 1).sum()), rows=int((row != NO_MARK).sum()))
                 for aspect, odds, row in zip(self.aspects, self.odds, marks, strict=True)

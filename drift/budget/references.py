@@ -73,6 +73,12 @@ class References:
         """Only observe a column from now on."""
         self.refused[column] = replace(self.standings[column], promise="demoted")
         self.standings[column] = self.refused[column]
+        if self.collection is not None and column in self.collection.names:
+            others = [name for name in self.collection.names if name != column]
+            if others:
+                self.collection.narrow(others)
+            else:
+                self.collection = None
 
     def section(self, position: int) -> Section | None:
         """What qualified of a collection that is due, to watch from event number `position`; None for nothing."""

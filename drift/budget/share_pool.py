@@ -1,7 +1,8 @@
-"""Streams of 0 and 1 (an error, a category, a missing value) as fair coins of a known bias.
+"""Streams of 0 and 1 (an error, a category, a missing value) as coins of a known bias.
 
-The conformal rank of a 0 or 1 among k ones and n - k zeros is uniform while nothing changes; cut at p it is a coin
-that shows 1 with probability p exactly, so bets on it need no estimate of the true share.
+The conformal rank of a 0 or 1 among k ones and n - k zeros is uniform while nothing changes; cut at p = (k + 1/2) /
+(n + 1) it is a coin that shows 1 with probability p, whatever the true share s. Not quite: p itself depends on the row,
+and on average p is missed by up to |s - 1/2| / (n + 1), which is little and fades as the pool grows.
 """
 
 from __future__ import annotations
