@@ -36,7 +36,7 @@ log = structlog.get_logger()
 SECTIONS = ("name", "topics.shards", "target", "features", "models")
 INLINE_S = 0.002
 """A snapshot that takes longer is taken by a thread, which lets the loop work meanwhile: predictions go on."""
-SNAPSHOT_SHARE = 0.05
+SNAPSHOT_SHARE = 0.03
 """Of the time may be spent on snapshots: a large model has fewer checkpoints."""
 SNAPSHOTS_KEPT = 20
 """Published versions of a shard kept in the store, at most; never fewer than half of it."""
