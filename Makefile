@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-faults test-night lint bench lock clean help
+.PHONY: demo test test-faults test-night test-quality lint bench lock clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test-faults: $(READY)  ## all fault tests: kills, zombies, outages, damage (abou
 
 test-night: $(READY)  ## the same with half an hour of mixed faults and a hundred thousand simulated schedules
 	MILLRACE_SOAK_S=1800 MILLRACE_SCHEDULES=25000 $(BIN)/python -m pytest -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
+
+test-quality: $(READY)  ## all statistical tests: budgets, delays, refusals over many seeds (half an hour)
+	$(BIN)/python -m pytest -m "" tests/quality $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import time
 
 BENCHES = {
     "slide": "one slide of window statistics beside Evidently's preset",
+    "drift_budget": "the false-alarm budget per event, and what qualifying a reference costs",
     "learners_cost": "predict, learn and score beside bare River",
     "stages": "merge, predict, join and learn without a broker",
     "end_to_end": "one worker on a backlog, on a real Kafka",
