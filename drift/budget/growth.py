@@ -1,9 +1,9 @@
 """When rows join the pool: after a quarantine, at fixed positions, both growing with the pool.
 
 The quarantine keeps the beginning of a change out of what it is compared with until it is seen. It must stay small
-beside the pool, and so must the steps in which the pool grows, or the pool lags behind and the budget is overdrawn: with
-a quarantine of a twentieth of the pool a loss raised 223 false alarms where 200 were allowed (A = 10,000, references of
-300 rows), with a hundredth 214, with none 206.
+beside the pool, and so must the steps in which the pool grows, or the pool lags behind and the budget is overdrawn:
+with a quarantine of a twentieth of the pool a loss raised 223 false alarms where 200 were allowed (A = 10,000,
+references of 300 rows), with a hundredth 214, with none 206.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Literal
 
 import numpy as np
@@ -155,7 +156,11 @@ def _numeric(name: str, numbers: Floats, basis: Floats | None) -> tuple[Floats, 
 
 
 def self_test(samples: Sequence[Sample], *, seed: int) -> dict[str, float]:
-    """p-value of stability by column: h rows bring R to c with a chance of at most h / c while nothing changes."""
+    """p-value of stability by column: h rows bring R to c with a chance of at most h / c while nothing changes.
+
+    0/1 streams that are constant throughout, as most columns' missing values, would only dilute the evidence.
+    """
+    samples = [varying for sample in samples if (varying := _without_constants(sample)).aspects or sample.code.numeric]
     if not samples:
         return {}
     rows = samples[0].marks.shape[1]
@@ -176,6 +181,16 @@ def self_test(samples: Sequence[Sample], *, seed: int) -> dict[str, float]:
         for column in [name for name, top in highest.items() if top > _PLAINLY]:
             panel.silence(column)  # or its evidence would overflow
     return {column: min(1.0, (rows - half) / max(top, 1e-300)) for column, top in highest.items()}
+
+
+def _without_constants(sample: Sample) -> Sample:
+    varying = [bool((row == 0).any() and (row == 1).any()) for row in sample.marks]
+    return replace(
+        sample,
+        marks=sample.marks[varying],
+        odds=tuple(compress(sample.odds, varying)),
+        aspects=tuple(compress(sample.aspects, varying)),
+    )
 
 
 def _present(levels: Floats) -> Floats:

@@ -134,7 +134,7 @@ class References:
                 standing = replace(standing, promise="not_stable", p_value=p_value)
                 if standing.rows >= UNCHECKED_ROWS:  # fewer are collected anew after each alarm: one may be unlucky
                     self.refused[name] = standing
-            elif name in p_values:
+            elif standing.promise == "holds":
                 standing = replace(standing, p_value=p_value)
                 passed.append(sample)
             self.standings[name] = standing
