@@ -237,19 +237,22 @@ def _decoded(role: str, row: Record) -> Change:
         told = _DECODERS[role](row.value)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return lambda view: view.unknown(role)
-    return lambda view: _add(view, told, row.timestamp)
+    return lambda view: _add(view, role, told, row.timestamp)
 
 
-def _add(view: View, told: Any, told_ms: int) -> None:
-    match told:
-        case WindowMetrics():
-            view.window(told)
-        case Alert():
-            view.alert(told, told_ms)
-        case RetrainRequest():
-            view.request(told)
-        case ModelVersion():
-            view.version(told)
+def _add(view: View, role: str, told: Any, told_ms: int) -> None:
+    try:
+        match told:
+            case WindowMetrics():
+                view.window(told)
+            case Alert():
+                view.alert(told, told_ms)
+            case RetrainRequest():
+                view.request(told)
+            case ModelVersion():
+                view.version(told)
+    except (ValueError, TypeError, OverflowError):  # of the right shape with something impossible inside
+        view.unknown(role)
 
 
 def _lost(problem: str) -> Change:

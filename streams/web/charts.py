@@ -18,6 +18,8 @@ WIDTH, HEIGHT = 1000.0, 100.0
 POINTS_MAX = 500
 """Drawn of a line, whatever the history: a screen has not many more columns."""
 TICKS = 5
+_SANE = 1e15
+"""Beyond it a number from the wire is drawn at the edge."""
 _NICE = (1.0, 1.5, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -78,8 +80,6 @@ class Scale:
     def ticks(self) -> list[str]:
         """From top to bottom."""
         step = (self.high - self.low) / (TICKS - 1)
-        if step > 1e300:  # noqa: PLR2004 - nothing sensible to say
-            return ["-"] * TICKS
         digits = max(0, -math.floor(math.log10(step) + 1e-9) + (0 if _whole(step) else 1))
         return [f"{self.low + step * number:,.{min(digits, 6)}f}" for number in reversed(range(TICKS))]
 
@@ -95,13 +95,15 @@ def scale(values: Sequence[float], *, low: float | None = None, high: float | No
     >>> scale([0.62, 0.97]), scale([]), scale([3, 3], low=0), scale([0.43, 0.99], high=1.0)
     (Scale(low=0.6, high=1.0), Scale(low=0.0, high=1.0), Scale(low=0, high=4.0), Scale(low=0.4, high=1.0))
     """
-    least = min([*values, *([low] if low is not None else [])], default=0.0)
-    most = max([*values, *([high] if high is not None else [])], default=max(1.0, least + 1.0))
-    if not most > least:
-        least, most = (least - 0.1, most) if high is not None else (least, most + (abs(most) * 0.1 or 1.0))
+    sane = [min(_SANE, max(-_SANE, value)) for value in values]
+    least = min([*sane, *([low] if low is not None else [])], default=0.0)
+    most = max([*sane, *([high] if high is not None else [])], default=max(1.0, least + 1.0))
+    if most - least <= max(1.0, abs(least), abs(most)) * 1e-9:
+        if high is None:
+            most = least + max(abs(least) * 0.1, 0.1)
+        else:
+            least -= 0.1
     raw = (most - least) / (TICKS - 1)
-    if not (math.isfinite(raw) and raw > 1e-300):  # noqa: PLR2004 - the ends of what a float can be
-        return Scale(-1e308, 1e308)
     power = 10.0 ** math.floor(math.log10(raw))
     for step in (factor * power for factor in (*_NICE, 15.0, 20.0, 25.0, 50.0, 100.0)):
         width = step * (TICKS - 1)

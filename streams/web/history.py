@@ -87,12 +87,16 @@ class Window:
 def number_or_none(value: object) -> float | None:
     """A finite number, or None for anything else that came over the wire.
 
-    >>> number_or_none(1), number_or_none(float("inf")), number_or_none("1"), number_or_none(True)
+    >>> number_or_none(1), number_or_none(float("inf")), number_or_none("1"), number_or_none(9**999)
     (1.0, None, None, None)
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def window_of(metrics: WindowMetrics) -> Window:

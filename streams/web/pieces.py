@@ -46,6 +46,7 @@ def environment(static: Static) -> jinja2.Environment:
         loader=jinja2.PackageLoader("streams.web", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -67,6 +68,11 @@ def environment(static: Static) -> jinja2.Environment:
     }
     made.globals["static"] = f"/static/{static.digest}"
     return made
+
+
+def _printable(value: Any) -> Any:  # noqa: ANN401 - whatever a template writes
+    """Also what no filter has seen: no control or bidirectional characters; what is HTML already stays."""
+    return one_line(value) if type(value) is str else value
 
 
 def foreign(text: object, width: int = TEXT_CHARS_MAX) -> str:

@@ -50,7 +50,7 @@ class Site:
         routes = [
             Route("/", self.overview),
             Route("/incidents", self.incidents),
-            Route("/incidents/{incident}", self.incident),
+            Route("/incidents/{incident:path}", self.incident),
             Route("/drift", self.drift),
             Route("/drift/{subject:path}", self.feature),
             Route("/models", self.models),
@@ -61,7 +61,9 @@ class Site:
             Route("/favicon.ico", self.icon),
         ]
         handlers: Mapping[Any, Any] = {HTTPException: self.failed, Exception: self.broken}
-        return Guard(Starlette(routes=routes, exception_handlers=handlers), self.door)
+        inner = Starlette(routes=routes, exception_handlers=handlers)
+        inner.router.redirect_slashes = False  # an address with a slash too many is not there
+        return Guard(inner, self.door)
 
     # -- pages ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,306 @@
+"""Every page over every kind of record: foreign text stays text, and each state has its words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from page_records import (
+    HOSTILE,
+    NOW_MS,
+    Elements,
+    alert,
+    ask,
+    column,
+    config_of,
+    facts,
+    request,
+    score,
+    version,
+    window,
+)
+
+from streams.messages import Cut
+from streams.status import StateFacts
+from streams.web.guard import Door
+from streams.web.server import Site
+from streams.web.view import Letter, Store, View
+
+PAGES = ("/", "/incidents", "/drift", "/models", "/dead-letters")
+
+
+@pytest.fixture
+def view(tmp_path):
+    return View(config_of(tmp_path))
+
+
+@pytest.fixture
+def look(view):
+    """A page's answer, whose HTML is well."""
+    app = Site(view, Door()).app()
+
+    def asked(path, query="", status=200):
+        said = ask(app, path, query=query)
+        assert said.status == status, said.text
+        said.page = Elements(said.text)
+        return said
+
+    return asked
+
+
+def fill_hostile(view, text=HOSTILE):
+    """Every string that may come over the wire, hostile."""
+    scores = {"champion": score(0.9), text: score(0.8), "prior": score(0.7) | {text: 0.5}}
+    columns = [column(text, statistic=text, statistics={text: 0.7}, verdict="drift"), column(f"feature:{text}")]
+    alarm = {"subject": text, "detector": text, "row": 1, "event_ms": NOW_MS}
+    labels = {"predictions": 9, "examples": 8, "coverage": 0.8, "delay_ms": {text: 5.0}}
+    view.window(window(1))
+    for number in (2, 3):
+        view.window(
+            window(
+                number,
+                id=f"{text}{number}",
+                columns=columns,
+                quality=scores,
+                labels=labels,
+                alarms=[alarm],
+                incident=text,
+            )
+        )
+    subjects = [{"subject": text, "source": text, "value": 1, "threshold": 0.1, "detail": {text: text, "fired": 1.0}}]
+    fields = {"id": text, "title": text, "subjects": subjects, "model": text, "reason": text, "report": text}
+    view.alert(alert(text, cut=Cut(text, {text: 5}), **fields), NOW_MS)
+    view.request(request(text, model=text, reason=text, ranges={text: (1, 2)}))
+    view.version(version(model=text, scores={text: {"window": {"accuracy": text}, "total": text}, "champion": text}))
+    view.letter(Letter(told_ms=NOW_MS, reason=text, topic=text, partition=text, offset=text))
+    view.heard(facts(bootstrap=text, missing=[text]), NOW_MS)
+    view.looked(Store(states=[StateFacts(name="task-0", problem=text)], problem=""))
+    view.lost(text)
+
+
+def paths_of(view):
+    return [
+        *PAGES,
+        *(f"/incidents/{each.id}" for each in view.incidents.newest_first()),
+        *(f"/drift/{subject}" for subject in view.history.last().subjects),
+        "/nothing" + HOSTILE,
+        "/drift/" + HOSTILE[::-1],
+    ]
+
+
+def test_foreign_text_is_text_on_every_page(view, look):
+    """One script element, ours; no inline script, style or handler; and the words are there to be read."""
+    fill_hostile(view)
+    seen = 0
+    for path in paths_of(view):
+        said = look(path, status=404 if "nothing" in path or path.startswith("/drift/" + HOSTILE[::-1]) else 200)
+        (script,) = said.page.of("script")
+        assert script["src"].startswith("/static/")
+        assert not said.page.of("img"), path
+        assert not said.page.of("style"), path
+        for tag, attributes in said.page.found:
+            for name, value in attributes.items():
+                assert not name.startswith("on"), (path, tag, attributes)
+                assert name != "style", (path, tag, attributes)
+                assert name not in {"href", "src"} or value.startswith(("/", "?", "#")), (path, tag, value)
+                assert name not in {"href", "src"} or not value.startswith("//"), (path, tag, value)
+        assert "\u202e" not in said.page.text
+        assert "\x1b" not in said.page.text
+        assert "{{7*7}}" in said.page.text or HOSTILE not in path
+        seen += "</script><script>" in said.page.text
+    assert seen >= 6
+
+
+def test_a_hostile_incident_has_no_command_that_a_shell_would_take_apart(view, look):
+    """What is copied is one argument, whatever the id."""
+    fill_hostile(view, "x; rm -rf '$HOME' `id`")
+    said = look("/incidents/x; rm -rf '$HOME' `id`")
+
+    commands = [each["data-copy"] for each in said.page.of("button")]
+    assert "millrace report --incident 'x; rm -rf '\"'\"'$HOME'\"'\"' `id`' --open" in commands
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_before_anything_was_heard_every_page_says_so(path, look):
+    """No Kafka yet is a state of its own, not an empty success."""
+    said = look(path)
+
+    assert "Kafka has not answered yet" in said.page.text
+    assert "no Kafka yet" in said.page.text
+    assert "No dead letters." not in said.page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/", "No window has been compared yet."),
+        ("/incidents", "No incident so far."),
+        ("/drift", "No window has been compared yet."),
+        ("/models", "No version has been published yet."),
+        ("/dead-letters", "No dead letters."),
+    ],
+)
+def test_an_empty_pipeline_is_told_what_comes_next(view, look, path, words):
+    """Nothing there is no blank page."""
+    view.heard(facts(), NOW_MS * 2)
+    view.loaded = True
+
+    assert words in look(path).page.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_is_old_is_said_to_be_old_and_stays(path, view, look):
+    """The broker went away: all pages show what was, and since when it is not known."""
+    view.window(window())
+    view.alert(alert(), NOW_MS)
+    view.heard(facts(), NOW_MS)
+    view.lost("could not reach Kafka at 127.0.0.1:1")
+    said = look(path)
+
+    assert "stale since" in said.page.text
+    assert "could not reach Kafka at 127.0.0.1:1" in said.page.text
+    assert any(each.get("datetime") == "2027-01-15T08:00:00.000Z" for each in said.page.of("time"))
+
+
+def test_the_overview_has_the_score_beside_the_baselines(view, look):
+    """Never a score alone; with coverage, delays, and the incident on top."""
+    for number in range(1, 6):
+        view.window(window(number))
+    view.alert(alert(title="amount has moved"), NOW_MS)
+    view.heard(facts(), NOW_MS)
+    said = look("/")
+
+    (figure,) = (each for each in said.page.of("figure"))
+    assert json.loads(figure["data-names"]) == ["prior", "no_change", "champion"]
+    assert json.loads(figure["data-readout"])[-1] == {"t": NOW_MS + 5_000, "v": [0.6, 0.7, 0.9], "c": 0.8}
+    assert any(each.get("class") == "coverage" for each in said.page.of("path"))
+    for words in ("0.900", "no change 0.700", "prior 0.600", "p90", "amount has moved", "800", "pending or expired"):
+        assert words in said.page.text, words
+
+
+def test_a_metric_is_one_of_the_task_whatever_is_asked(view, look):
+    """And where lower is better the axis begins at zero."""
+    view.window(window(1))
+    view.window(window(2))
+
+    assert "Log loss over time" in look("/", "metric=log_loss").page.text
+    assert "Accuracy over time" in look("/", f"metric={'<x>'}&windows=nine").page.text
+
+
+def test_the_ledger_is_that_of_the_checkpoints(view, look):
+    """As `millrace status` counts it; what the store does not say is said."""
+    view.window(window())
+    assert "Without the state store" in look("/").page.text
+    counts = {"predicted": 5, "joined": 2, "expired": 1, "orphan": 1, "label_dead": 1}
+    state = {"ledger": counts, "open": [3, 2], "waiting": {}}
+    view.looked(Store(states=[StateFacts(name="task-0", created_ms=1, state=state)], problem=""))
+    text = look("/").page.text
+
+    assert "Without the state store" not in text
+    for word in ("joined", "pending", "expired", "orphan", "dead letter"):
+        assert word in text
+
+
+def test_not_enough_data_looks_unlike_stable(view, look):
+    """A thin line and words, not a calm cell."""
+    columns = [column("feature:a"), column("feature:b", verdict="not_enough_data")]
+    view.window(window(columns=columns))
+    page = look("/drift").page
+
+    shapes = {each["class"]: each["height"] for each in page.of("rect")}
+    assert shapes == {"l1": "10", "nodata": "2"}
+    labels = [each["aria-label"] for each in page.of("a") if "row" in each.get("class", "")]
+    assert labels == ["feature:a: stable, 0.5 times the threshold", "feature:b: not enough data"]
+
+
+def test_a_feature_has_its_history_and_its_incidents(view, look):
+    """What it was, what its threshold was, and what was told about it."""
+    for number in range(1, 4):
+        view.window(window(number, columns=[column(value=0.1 * number, verdict="drift")]))
+    view.alert(alert(title="amount has moved"), NOW_MS)
+    said = look("/drift/feature:amount")
+
+    (figure,) = said.page.of("figure")
+    assert [each["v"] for each in json.loads(figure["data-readout"])] == [[0.1, 0.1], [0.1, 0.2], [0.1, 0.3]]
+    assert "amount has moved" in said.page.text
+    assert "0.3" in said.page.text
+    look("/drift/feature:other", status=404)
+
+
+def test_an_incident_says_what_since_when_whether_it_hurts_and_what_to_do(view, look):
+    """Score before and at worst beside the baselines', offsets, detectors, request, commands."""
+    for number in range(1, 21):
+        hurt = number > 12
+        quality = {"champion": score(0.5 if hurt else 0.9), "no_change": score(0.7), "prior": score(0.6)}
+        alarms = (
+            [{"subject": "loss", "detector": "adwin", "row": 1, "event_ms": NOW_MS + 13_000}] if number == 13 else []
+        )
+        view.window(window(number, quality=quality, alarms=alarms, incident="i1" if hurt else None))
+    view.alert(alert(since_ms=NOW_MS + 12_500), NOW_MS + 13_100)
+    view.request(request())
+    said = look("/incidents/i1")
+
+    text = said.page.text
+    for words in ("champion 0.900 0.500 -0.400".replace("-", "\u2212"), "no_change 0.700 0.700 +0.000"):
+        assert words in text, words
+    for words in ("7,600", "7,381", "shop.examples/0", "[6,000, 7,381)", "adwin", "1,381 examples", "version 7,317"):
+        assert words in text, words
+    commands = [each["data-copy"] for each in said.page.of("button")]
+    assert commands[:3] == ["millrace report --incident i1 --open", "millrace retrain-requests", "millrace verify"]
+    assert "It is not on this machine." in text
+    assert not said.page.of("iframe")
+    look("/incidents/i2", status=404)
+
+
+def test_a_rendered_report_stands_in_a_sandbox(view, look, tmp_path):
+    """Scripts and nothing else: no origin, no forms, no top navigation."""
+    folder = tmp_path / "reports" / "i1"
+    folder.mkdir(parents=True)
+    job = {"title": "t", "window": 1, "severity": "critical", "from_ms": 1, "to_ms": 2, "incident": "i1"}
+    (folder / "job.json").write_text(json.dumps(job))
+    (folder / "result.json").write_text('{"ok": true}')
+    (folder / "report.html").write_text("<p>report</p>")
+    view.alert(alert(), NOW_MS)
+    said = look("/incidents/i1")
+
+    (frame,) = said.page.of("iframe")
+    assert (frame["sandbox"], frame["src"]) == ("allow-scripts", "/reports/i1")
+    assert look("/reports/i1").body == b"<p>report</p>"
+
+
+def test_models_are_scored_on_the_same_examples(view, look):
+    """Champion and baselines, an interval, the range learnt, and every version seen."""
+    view.version(version(100, published_ms=NOW_MS - 5_000))
+    view.version(version(7_317))
+    text = look("/models").page.text
+
+    for words in ("shop.examples/0 [0, 7317)", "champion", "no_change", "±0.019", "2 of 2 seen", "8,990", "10 not"):
+        assert words in text, words
+
+
+def test_dead_letters_show_reasons_and_places_and_never_values(view, look):
+    """The commonest reason first."""
+    for number in range(5):
+        reason = "no JSON" if number else "$.id must be there"
+        view.letter(
+            Letter(told_ms=NOW_MS + number, reason=reason, topic="shop.features", partition="2", offset=f"{number}")
+        )
+    view.heard(facts(), NOW_MS)
+    text = look("/dead-letters").page.text
+
+    assert text.index("no JSON") < text.index("$.id must be there")
+    assert "shop.features/2 @4 shop.features/2 @3" in text
+
+
+def test_a_page_of_ten_thousand_windows_is_little_more_than_one_of_a_thousand(view, look):
+    """What is sent does not grow with the history."""
+    for number in range(1_000):
+        view.window(window(number))
+    before = [len(look(path, "windows=all").body) for path in ("/", "/drift", "/drift/feature:amount")]
+    for number in range(1_000, 10_000):
+        view.window(window(number))
+    after = [len(look(path, "windows=all").body) for path in ("/", "/drift", "/drift/feature:amount")]
+
+    for small, large in zip(before, after, strict=True):
+        assert large < 1.2 * small
+        assert large < 100_000
