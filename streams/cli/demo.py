@@ -66,7 +66,7 @@ def demo(
         note(f"From event {change.at:,} on ({change.kind} change): {change.what}.")
     run = Demo(found, changes, folder, rate or None)
     with _shown() as show:
-        story = run.run(show, _kept(keep, folder))
+        story = run.run(show, _kept(keep, folder, run.progress))
     if out is not None:
         from streams.demo.story import as_json
 
@@ -101,11 +101,14 @@ def _prepare(
     return found, changes
 
 
-def _kept(keep: bool, folder: Path) -> "Callable[[Config], None]":
+def _kept(keep: bool, folder: Path, progress: "Progress") -> "Callable[[Config], None]":
     def after(_config: "Config") -> None:
         if not keep:
             return
-        note(f"Still running. In another terminal: millrace status -c {folder / 'millrace.toml'}. Ctrl-C stops it.")
+        page = f" The live page: {progress.page}" if progress.page else ""
+        note(
+            f"Still running. In another terminal: millrace status -c {folder / 'millrace.toml'}.{page} Ctrl-C stops it."
+        )
         import signal
 
         try:
@@ -133,8 +136,12 @@ class _Lines:
         self.last = ""
         self.alerts = 0
         self.sent = 0
+        self.page = ""
 
     def __call__(self, progress: "Progress", watching: "Watching") -> None:
+        if progress.page != self.page:
+            self.page = progress.page
+            note(f"live page while this runs (--keep leaves it open): {progress.page}")
         for alert in watching.alerts[self.alerts :]:
             note(f"  alert {alert.phase} ({alert.severity}): {alert.title}")
         self.alerts = len(watching.alerts)
@@ -159,6 +166,8 @@ def _panel(progress: "Progress", watching: "Watching") -> "Group":
         bar = ProgressBar(total=max(progress.total, 1), completed=value, width=40)
         grid.add_row(Text(name), bar, Text(f"{value:,}"))
     lines: list[RenderableType] = [Text(progress.stage, style="bold"), grid]
+    if progress.page:
+        lines.append(Text(f"live page while this runs (--keep leaves it open): {progress.page}"))
     scores = newest_scores(watching.versions)
     if scores:
         table = Table(box=None, header_style="bold", pad_edge=False)

@@ -22,6 +22,7 @@ from streams.demo.watching import Watching
 from streams.errors import MillraceError
 from streams.kafka.admin import Admin
 from streams.kafka.broker_settings import LocalBrokerSettings
+from streams.kafka.ports import free_port
 from streams.kafka.producing import RecordSender
 from streams.kafka.topics import topic_specs
 from streams.kafka.verifying import gathered
@@ -45,6 +46,8 @@ class Progress:
     total: int = 0
     predicted: int = 0
     joined: int = 0
+    page: str = ""
+    """Address of the live page, once it is there."""
 
 
 class Demo:
@@ -55,6 +58,7 @@ class Demo:
         self.progress = Progress(total=len(data.rows))
         self.heard: list[LogLine] = []
         self.ready = {"worker": 0, "monitor": 0}
+        self.page_port = free_port()
         self.error: BaseException | None = None
         self.stopped = False
 
@@ -71,8 +75,10 @@ class Demo:
             with Admin(config) as admin:
                 create_missing(admin, topic_specs(config))
             arguments = ["--config", str(path), "--log-json"]
-            children = [Child(name, [name, *arguments], self._hear) for name in ("worker", "monitor")]
-            self.progress.stage = "starting worker and monitor"
+            page = ["--port", str(self.page_port)]
+            commands = {"worker": [], "monitor": [], "dashboard": page}
+            children = [Child(name, [name, *arguments, *more], self._hear) for name, more in commands.items()]
+            self.progress.stage = "starting worker, monitor and dashboard"
             with Children(children) as started:
                 self._wait_until_ready(config, started)
                 yield config, started
@@ -83,6 +89,8 @@ class Demo:
             log.write(line.text + "\n")
         if line.event in {"task_restored", "monitor_restored"}:
             self.ready[line.child] += 1
+        if line.event == "dashboard_ready":
+            self.progress.page = str(line.fields.get("address", ""))
 
     def _wait_until_ready(self, config: Config, children: Children) -> None:
         until = time.monotonic() + READY_S

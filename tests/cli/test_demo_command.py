@@ -33,6 +33,7 @@ def test_the_demo_learns_every_row_of_any_file_and_leaves_nothing_running(tmp_pa
     assert result["promises"]["learnt"]
     assert "promises kept (millrace verify)" in done.stdout
     assert "2,000 events predicted, 2,000 labels joined and learnt" in done.stdout
+    assert "live page while this runs (--keep leaves it open): http://127.0.0.1:" in done.stderr
     load(tmp_path / ".millrace/demo/millrace.toml")  # a config like any other, there to be looked at
     left = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
     assert left == []
