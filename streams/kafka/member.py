@@ -32,6 +32,7 @@ from streams.state.store import Store
 log = structlog.get_logger()
 
 STOP_S = 15.0
+PROGRESS_S = 5.0
 GARBAGE = (20_000, 20, 20)
 """Collector thresholds. Nearly all that lives here goes by reference counts; the defaults, meant for small programs,
 spent a sixth of a busy worker's CPU on walking over a hundred megabytes of modules."""
@@ -99,7 +100,7 @@ class Member(ABC):
         await self.app.start()
         for name, service in self.services().items():
             self.spawn(service, name)
-        self.spawn(watch_broker(self.producer.client), "broker")
+        self.spawn(watch_broker(self.producer.client, self._in_group), "broker")
         stopping = asyncio.ensure_future(stop.wait())
         ends: list[asyncio.Future[Any]] = [stopping, self.failed, asyncio.ensure_future(self._app_crash())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -182,14 +183,26 @@ class Member(ABC):
         self.consumer.resume_partitions(set(positions))
 
     async def show_progress(self, offsets: Mapping[str, int]) -> None:
-        """Committed offsets are a display for people's lag tools: nothing here ever reads them."""
+        """Committed offsets are a display for people's lag tools: nothing here ever reads them, or waits for them long.
+
+        Not by `call_thread`: its queue is that of the fetch, which commits without an answer would block.
+        """
         thread = self.consumer._thread  # noqa: SLF001 - Faust's commit goes through its own ack state
         commits = {}
         for place, offset in offsets.items():
             topic, _, partition = place.rpartition("/")
             commits[aiokafka.TopicPartition(topic, int(partition))] = OffsetAndMetadata(offset, "")
-        with contextlib.suppress(KafkaError):
-            await thread.call_thread(thread._consumer.commit, commits)  # noqa: SLF001
+
+        async def commit() -> None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(thread._consumer.commit(commits), PROGRESS_S)  # noqa: SLF001
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(commit(), thread.thread_loop))
+
+    def _in_group(self) -> bool:
+        """Whether the group's coordinator is known."""
+        consumer = self.consumer._thread._consumer  # noqa: SLF001 - it has no public word for this
+        return consumer is None or consumer._coordinator.coordinator_id is not None  # noqa: SLF001
 
     async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         if revoked:
