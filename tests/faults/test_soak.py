@@ -5,6 +5,7 @@ Five minutes in the suite; `MILLRACE_SOAK_S=1800` for the night.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ import psutil
 import pytest
 from pipeline_story import DISOWNED, Story
 
+from streams.cli.main import BROKER_LOST, INTERNAL
 from streams.kafka.broker_record import BrokerRecord
 from streams.kafka.broker_settings import LocalBrokerSettings
 from streams.kafka.local_broker import LocalBroker
@@ -25,6 +27,8 @@ GROWTH_MB_MAX = 40
 FILES_MAX = 12
 """More than in the first third: connections that are being replaced."""
 SURVIVOR = "worker-survivor"
+AGAIN = (BROKER_LOST, INTERNAL)
+"""Exit codes after which a supervisor starts a process anew."""
 
 
 class Survivor:
@@ -35,7 +39,8 @@ class Survivor:
         self.samples = []
 
     def look(self):
-        self.samples.append((self.process.memory_info().rss / 2**20, self.process.num_fds()))
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.samples.append((self.process.memory_info().rss / 2**20, self.process.num_fds()))
 
     def grew(self):
         """MB and files, from the largest of the first third to the largest of the last."""
@@ -80,11 +85,15 @@ def a_fault(told, kafka):
         told.say(told.chance.choice(["shift", "turn"]))
 
 
-def revived(told):
-    """A monitor that was frozen may have found its history adopted, and ended: as it must."""
-    if told.members["monitor"].popen.poll() is not None:
-        assert DISOWNED in told.members["monitor"].text()
-        told.start("monitor")
+def supervise(told):
+    """Start again what ended as it may: started while Kafka was away, out of its group for good, or disowned."""
+    for name, process in list(told.members.items()):
+        code = process.popen.poll()
+        if code is not None:
+            told.note(f"{name} ended with {code}")
+            words = process.text()
+            assert code in AGAIN or DISOWNED in words or "could not reach Kafka" in words, words[-3000:]
+            told.start(name)
 
 
 def test_minutes_of_mixed_faults_leave_no_trace(pipeline_name, tmp_path):
@@ -99,7 +108,8 @@ def test_minutes_of_mixed_faults_leave_no_trace(pipeline_name, tmp_path):
                 for _ in range(told.chance.randint(2, 8)):
                     time.sleep(1)
                     survivor.look()
-                revived(told)
+                supervise(told)
+            supervise(told)
             told.grows("examples", timeout_s=60)
             grew_mb, grew_files = survivor.grew()
             told.note(f"the survivor grew by {grew_mb:.0f} MB and {grew_files} files")
