@@ -77,6 +77,8 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
         "chart": score_chart(view, windows, chosen) if windows else None,
         "newest": newest,
         "champion": champion,
+        "model": told["models"][0] if told["models"] else _published(view, now_ms),
+        "shards": max(len(told["models"]), len(view.models)),
         "scores": score_rows(newest_quality(view), champion),
         "baseline_words": BASELINE_WORDS,
         "rate_spark": spark([each.per_second.get("features") for each in pace]),
@@ -89,6 +91,15 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
         "delays": _delays(view),
         "store_problem": view.store.problem,
     }
+
+
+def _published(view: View, now_ms: int) -> dict[str, Any] | None:
+    """Without the state store: what `models` says."""
+    if not view.models:
+        return None
+    newest = view.models[min(view.models)]
+    age_ms = now_ms - newest.published_ms
+    return {"version": newest.version, "published": {"version": newest.version, "age_ms": age_ms}}
 
 
 def newest_quality(view: View) -> dict[str, Any]:
