@@ -28,7 +28,7 @@ _ARRAYS = {"weights": "weights", "product": "_product", "sum": "_sum", "highest"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the bank would be after each of some rows; nothing has changed yet. All but `total` `(n_lanes, n_rows)`."""
+    """What the bank would be after each of some rows; nothing has changed yet. All but `total` `(n_rows, n_lanes)`."""
 
     products: Floats
     inverses: Floats
@@ -66,28 +66,32 @@ class Bank:
         return BLOCK - self.position % BLOCK
 
     def run(self, stakes: Floats) -> Run:
-        """Rows of stakes, shape `(n_lanes, n_rows)`, overwritten; at most `rows_to_block` of them, at least one."""
-        stakes[:, 0] *= self._product
-        products = np.multiply.accumulate(stakes, axis=1, out=stakes)
-        inverses = np.empty_like(products)
-        first = self.weights / self._product
-        np.divide(self.weights[:, None], products[:, :-1], out=inverses[:, 1:])
-        inverses[:, 0] = first + self._sum
-        sums = np.add.accumulate(inverses, axis=1)
-        inverses[:, 0] = first
+        """Rows of stakes, shape `(n_rows, n_lanes)`; at most `rows_to_block` of them, at least one.
+
+        Row by row over all lanes: twice as fast as `accumulate`, whose every step waits for the one before.
+        """
+        products, inverses, sums = np.empty_like(stakes), np.empty_like(stakes), np.empty_like(stakes)
+        last, multiply, add = self._product, np.multiply, np.add
+        for stake, product in zip(stakes, products, strict=True):
+            last = multiply(last, stake, product)
+        np.divide(self.weights, self._product, inverses[0])
+        np.divide(self.weights, products[:-1], inverses[1:])
+        last = self._sum
+        for inverse, total in zip(inverses, sums, strict=True):
+            last = add(last, inverse, total)
         evidence = sums * products
-        return Run(products, inverses, sums, evidence, _down(evidence))
+        return Run(products, inverses, sums, evidence, np.add.reduce(evidence, axis=1))
 
     def take(self, run: Run, start: int, stop: int) -> None:
         """Make rows `start` to `stop` of a run, at least one, the bank's past; those before `start` already are."""
-        inverses = run.inverses[:, start:stop]
+        inverses = np.ascontiguousarray(run.inverses[start:stop].T)
         at = inverses.argmax(axis=1)
         highest = inverses[np.arange(at.size), at]
         later = highest > self._highest
         self._began[later] = self.position + at[later]
         np.maximum(self._highest, highest, out=self._highest)
-        self._product = run.products[:, stop - 1].copy()
-        self._sum = run.sums[:, stop - 1].copy()
+        self._product = run.products[stop - 1].copy()
+        self._sum = run.sums[stop - 1].copy()
         self.total = float(run.total[stop - 1])
         self.position += stop - start
         if self.position % BLOCK == 0:
@@ -119,7 +123,7 @@ class Bank:
         self.weights = np.where(lanes, 0.0, self.weights)
         self._sum[lanes] = self._highest[lanes] = 0.0
         self._product[lanes] = 1.0
-        self.total = float(_down(self.weighed()[:, None])[0])
+        self.total = float(self.weighed().sum())
 
     def snapshot(self) -> dict[str, Any]:
         """Arrays as bytes."""
@@ -139,11 +143,3 @@ class Bank:
         bank.total = snapshot["total"]
         bank._began = np.frombuffer(snapshot["began"], dtype="<i8").copy()
         return bank
-
-
-def _down(rows: Floats) -> Floats:
-    """Sums of columns, added row by row: a single column would be summed pairwise, with other last digits."""
-    if rows.shape[1] > 1:
-        sums: Floats = rows.sum(axis=0)
-        return sums
-    return _down(np.repeat(rows, 2, axis=1))[:1]

@@ -40,22 +40,22 @@ def share_lanes(odds: Sequence[float]) -> tuple[str, ...]:
 
 @cache
 def numeric_table() -> Floats:
-    """Stakes of shape `(11, 2 * 1024 + 1)`: by cell, by cell for residuals, and 1 for a missing value.
+    """Stakes of shape `(2 * 1024 + 1, 11)`: by cell, by cell for residuals, and 1 for a missing value.
 
-    Each of the first 1,024 columns' rows is normalised to a mean of exactly 1 over the cells.
+    Over the first 1,024 cells each lane is normalised to a mean of exactly 1.
     """
     z = ndtri((np.arange(CELLS * _SUB_CELLS) + 0.5) / (CELLS * _SUB_CELLS))
     rows = [np.exp(sign * shift * z - shift * shift / 2) for shift in SHIFTS_SD for sign in (1, -1)]
     rows += [np.exp(z * z / 2 - z * z / (2 * spread * spread)) / spread for spread in SPREADS]
     table = np.stack(rows).reshape(len(rows), CELLS, _SUB_CELLS).mean(axis=2)
     table /= table.mean(axis=1, keepdims=True)
-    stakes = np.concatenate([table, table**WHITENED_POWER, np.ones((len(rows), 1))], axis=1)
+    stakes = np.concatenate([table, table**WHITENED_POWER, np.ones((len(rows), 1))], axis=1).T.copy()
     stakes.flags.writeable = False
     return stakes
 
 
 def numeric_stakes(ranks: Floats, whitened: NDArray[np.bool_]) -> Floats:
-    """Stakes of shape `(11, n_streams, n_rows)` for ranks of shape `(n_streams, n_rows)`, NaN where missing.
+    """Stakes of shape `(n_rows, n_streams, 11)` for ranks of shape `(n_streams, n_rows)`, NaN where missing.
 
     Args:
         ranks: In (0, 1).
@@ -65,7 +65,7 @@ def numeric_stakes(ranks: Floats, whitened: NDArray[np.bool_]) -> Floats:
     cells = np.minimum((np.where(missing, 0.0, ranks) if missing.any() else ranks) * CELLS, CELLS - 1).astype(np.intp)
     cells += np.where(whitened, CELLS, 0)[:, None]
     cells[missing] = 2 * CELLS
-    return numeric_table().take(cells, axis=1, mode="clip")
+    return numeric_table().take(cells.T, axis=0, mode="clip")
 
 
 def share_stakes(shares: Floats, odds: Floats) -> tuple[Floats, Floats]:

@@ -63,7 +63,7 @@ class PanelRun:
 
 @dataclass(slots=True)
 class _Layout:
-    """Which lanes there are, in the order of the stakes: numeric lanes, bet by bet, then those of 0/1 streams."""
+    """Which lanes there are, in the order of the stakes: numeric lanes, column by column, then those of 0/1 streams."""
 
     numeric: list[str] = field(default_factory=list)
     whitened: list[bool] = field(default_factory=list)
@@ -116,12 +116,12 @@ class Panel:
         self._lane_odds = np.array(layout.lane_odds)
         self._alive = np.array(layout.weights) > 0
         self._idle = None if self._alive.all() else ~self._alive
-        discounts = np.array(layout.discounts).reshape(-1, 1)
+        discounts = np.array(layout.discounts)
         self._discounts = None if (discounts == 1).all() else discounts
 
     def _stakes_of_shares(self) -> None:
         won, lost = share_stakes(self._shares.shares[self._lane_stream], self._lane_odds)
-        self._won, self._lost = won[:, None], lost[:, None]
+        self._won, self._lost = won, lost
 
     @property
     def position(self) -> int:
@@ -142,23 +142,23 @@ class Panel:
         """
         rows = levels.shape[1]
         positions = np.arange(self.position, self.position + rows)
-        stakes = np.empty((len(self.lanes), rows))
+        stakes = np.empty((rows, len(self.lanes)))
         bins = np.empty((0, rows), dtype=np.int16)
         numeric = len(NUMERIC_LANES) * len(self.numeric)
         if numeric:
             bins = self._ranks.bins(levels)
             ranks = self._ranks.ranks(bins, positions)
-            stakes[:numeric] = numeric_stakes(ranks, self._whitened).reshape(numeric, rows)
-        if numeric < stakes.shape[0]:
-            coins = self._shares.coins(marks, positions).take(self._lane_stream, axis=0)
-            stakes[numeric:] = np.where(coins, self._won, self._lost)
+            stakes[:, :numeric] = numeric_stakes(ranks, self._whitened).reshape(rows, numeric)
+        if numeric < stakes.shape[1]:
+            coins = self._shares.coins(marks, positions).T.take(self._lane_stream, axis=1)
+            stakes[:, numeric:] = np.where(coins, self._won, self._lost)
             holes = marks == NO_MARK
             if holes.any():
-                stakes[numeric:][holes.take(self._lane_stream, axis=0)] = 1.0
+                stakes[:, numeric:][holes.T.take(self._lane_stream, axis=1)] = 1.0
         if self._discounts is not None:
             stakes *= self._discounts
         if self._idle is not None:
-            stakes[self._idle] = 1.0
+            stakes[:, self._idle] = 1.0
         return PanelRun(self.bank.run(stakes), bins, marks)
 
     def take(self, judged: PanelRun, start: int, stop: int) -> None:
@@ -197,8 +197,8 @@ class Panel:
 
     def mean_evidence_of(self, judged: PanelRun) -> dict[str, float]:
         """The largest that `mean_evidence` would be after any row of a run, by column."""
-        sums = np.zeros((len(self.columns), judged.run.evidence.shape[1]))
-        np.add.at(sums, self._lane_column, judged.run.evidence)
+        sums = np.zeros((len(self.columns), judged.run.evidence.shape[0]))
+        np.add.at(sums, self._lane_column, judged.run.evidence.T)
         weights = np.bincount(self._lane_column, self.bank.weights, minlength=len(self.columns))
         means = sums.max(axis=1) / np.where(weights > 0, weights, 1.0)
         return dict(zip(self.columns, means.tolist(), strict=True))
@@ -283,12 +283,10 @@ def _layout(columns: Sequence[PanelColumn]) -> _Layout:
     }
     layout.numeric = [column.name for column in numeric]
     layout.whitened = [column.whitened for column in numeric]
-    discounts = [tolerance_discounts(column.tolerance_sd).tolist() for column in numeric]
-    for place, bet in enumerate(NUMERIC_LANES):
-        for column, discount in zip(numeric, discounts, strict=True):
-            layout.lanes.append(Lane(column.name, VALUE, bet))
-            layout.weights.append(lane_weight[column.name])
-            layout.discounts.append(discount[place])
+    for column in numeric:
+        layout.lanes += [Lane(column.name, VALUE, bet) for bet in NUMERIC_LANES]
+        layout.weights += [lane_weight[column.name]] * len(NUMERIC_LANES)
+        layout.discounts += tolerance_discounts(column.tolerance_sd).tolist()
     for column in columns:
         for share in column.shares:
             for factor, bet in zip(share.odds, share_lanes(share.odds), strict=True):

@@ -54,7 +54,7 @@ class RankPool:
         self._keys = stream_keys(seed, names)
         self._edges = list(edges)
         self._width = 1 + max((each.size for each in edges), default=0)
-        self._counts = np.zeros((len(edges), self._width), dtype=np.int64)
+        self._counts = np.zeros((len(edges), self._width))  # floats, as their sums: casting costs more than adding
         for row, found in zip(self._counts, counts, strict=True):
             row[: found.size] = found
         self._first_bin = (np.arange(len(edges)) * self._width)[:, None]
@@ -111,7 +111,10 @@ class RankPool:
 
     def join(self, bins: Bins) -> None:
         """Let values into the pool, shape `(n_streams, n_rows)`."""
-        flat = (bins + self._first_bin)[bins != NO_BIN]
+        flat = (bins + self._first_bin).ravel()
+        missing = bins == NO_BIN
+        if missing.any():
+            flat = flat[~missing.ravel()]
         self._counts += np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
         self._accumulate()
 

@@ -24,7 +24,7 @@ def runs(bank, stakes, sizes):
     totals, at, sizes = [], 0, iter(sizes)
     while at < stakes.shape[1]:
         stop = min(at + next(sizes, BLOCK), at + bank.rows_to_block, stakes.shape[1])
-        run = bank.run(stakes[:, at:stop].copy())
+        run = bank.run(stakes[:, at:stop].T.copy())
         bank.take(run, 0, stop - at)
         totals += run.total.tolist()
         at = stop
@@ -39,7 +39,7 @@ def test_two_rows_by_hand():
     """R = (0 + 1) 2 = 2, then (2 + 1) 1/2 = 1.5; C = 2, then 1."""
     bank = Bank(np.array([1.0]), 0)
 
-    bank.take(bank.run(np.array([[2.0, 0.5]])), 0, 2)
+    bank.take(bank.run(np.array([[2.0], [0.5]])), 0, 2)
 
     assert (bank.total, bank.evidence()[0], bank.cusum(0), bank.began(0)) == (1.5, 1.5, 1.0, 0)
 
@@ -75,9 +75,9 @@ def test_part_of_a_run_may_be_taken_and_the_rest_later():
     """As when an example comes between two events."""
     stakes, weights = stakes_of(5, 4, 50), np.full(4, 0.25)
     whole, parts = Bank(weights, 0), Bank(weights, 0)
-    whole.take(whole.run(stakes.copy()), 0, 50)
+    whole.take(whole.run(stakes.T.copy()), 0, 50)
 
-    run = parts.run(stakes.copy())
+    run = parts.run(stakes.T.copy())
     for start, stop in ((0, 1), (1, 20), (20, 50)):
         parts.take(run, start, stop)
 
@@ -102,7 +102,7 @@ def test_the_mean_run_to_an_alarm_is_the_threshold():
         bank, rows = Bank(np.array([0.5, 0.5]), 0), 0
         while True:
             z = rng.normal(size=(1, bank.rows_to_block))
-            run = bank.run(np.exp(np.array([[0.5], [-0.5]]) * z - 0.125))
+            run = bank.run(np.exp(np.array([0.5, -0.5]) * z.T - 0.125))
             reached = np.flatnonzero(run.total >= threshold)
             if reached.size:
                 lengths.append(rows + int(reached[0]) + 1)

@@ -24,14 +24,14 @@ def test_numeric_lanes_are_fair():
     """The mean of each lane over a uniform rank is 1, to the last digits; of one on residuals it is below."""
     table = numeric_table()
 
-    assert table[:, :CELLS].mean(axis=1) == pytest.approx(np.ones(11), abs=1e-14)
-    assert (table[:, CELLS : 2 * CELLS].mean(axis=1) < 1).all()
-    assert table[:, CELLS : 2 * CELLS] == pytest.approx(table[:, :CELLS] ** WHITENED_POWER)
+    assert table[:CELLS].mean(axis=0) == pytest.approx(np.ones(11), abs=1e-14)
+    assert (table[CELLS : 2 * CELLS].mean(axis=0) < 1).all()
+    assert table[CELLS : 2 * CELLS] == pytest.approx(table[:CELLS] ** WHITENED_POWER)
 
 
 def test_numeric_lanes_are_the_likelihood_ratios_they_are_named_for():
     """At the median a shift of 1 sd is worth exp(-1/2), and a spread of 1.6 1/1.6; a missing value is worth 1."""
-    stakes = numeric_stakes(np.array([[0.5, np.nan]]), np.array([False]))[:, 0]
+    stakes = numeric_stakes(np.array([[0.5, np.nan]]), np.array([False]))[:, 0].T
     lanes = dict(zip(NUMERIC_LANES, stakes.tolist(), strict=True))
 
     assert lanes["mean +1 sd"][0] == pytest.approx(math.exp(-0.5), rel=0.01)
@@ -43,7 +43,7 @@ def test_numeric_lanes_are_the_likelihood_ratios_they_are_named_for():
 
 def test_a_high_rank_feeds_the_lanes_that_bet_on_a_rise():
     """And starves those that bet on a fall."""
-    stakes = dict(zip(NUMERIC_LANES, numeric_stakes(np.array([[0.99]]), np.array([False]))[:, 0, 0], strict=True))
+    stakes = dict(zip(NUMERIC_LANES, numeric_stakes(np.array([[0.99]]), np.array([False]))[0, 0], strict=True))
 
     assert all(stakes[name] > 1 for name in NUMERIC_LANES if "+" in name or name in {"spread x1.25", "spread x1.6"})
     assert all(stakes[name] < 1 for name in NUMERIC_LANES if "-" in name or name == "spread x0.7")
@@ -86,7 +86,7 @@ def test_no_tolerated_shift_wins_on_average(tolerance):
     """Under any shift up to the tolerance each lane's mean stake is at most 1; without one it is 1."""
     z = ndtri((np.arange(200_000) + 0.5) / 200_000)
     for shift in (-tolerance, 0.0, tolerance / 2, tolerance):
-        stakes = numeric_stakes(ndtr(z + shift)[None, :], np.array([False]))[:, 0].mean(axis=1)
+        stakes = numeric_stakes(ndtr(z + shift)[None, :], np.array([False]))[:, 0].mean(axis=0)
 
         assert (stakes * tolerance_discounts(tolerance) <= 1 + 1e-3).all(), shift
 
@@ -94,7 +94,7 @@ def test_no_tolerated_shift_wins_on_average(tolerance):
 def test_a_shift_beyond_the_tolerance_still_wins():
     """Half a standard deviation where a fifth is tolerated: the bets on the mean grow."""
     z = ndtri((np.arange(200_000) + 0.5) / 200_000) + 0.5
-    stakes = numeric_stakes(ndtr(z)[None, :], np.array([False]))[:, 0]
+    stakes = numeric_stakes(ndtr(z)[None, :], np.array([False]))[:, 0].T
 
     gains = (np.log(stakes).mean(axis=1) + np.log(tolerance_discounts(0.2))).tolist()
 
