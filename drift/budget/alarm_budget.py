@@ -13,6 +13,7 @@ from drift.budget.allowance import Rate
 from drift.budget.bank import BLOCK
 from drift.budget.config import AlarmBudgetConfig
 from drift.budget.findings import Alarm, Blame, Finding, Listing, Repeat, Sensitivity, finding_of, plain_finding
+from drift.budget.joint import JOINT
 from drift.budget.qualification import Standing
 from drift.budget.references import LOSS, References
 from drift.budget.section import LossSection, Section, SectionRun
@@ -290,13 +291,18 @@ class AlarmBudget:
         found = section.panel.lanes[lane]
         cusum = section.panel.bank.cusum(lane)
         return Blame(
-            subject=Subject(kind="loss") if found.column == LOSS else self.config.columns[found.column].subject,
+            subject=self._subject(found.column),
             aspect=found.aspect,
             bet=found.bet,
             clock=section.clock,
             since=section.panel.bank.began(lane),
             strength=math.log10(cusum) if cusum > 0 else -math.inf,
         )
+
+    def _subject(self, column: str) -> Subject:
+        if column == LOSS:
+            return Subject(kind="loss")
+        return Subject(kind="feature", name=JOINT) if column == JOINT else self.config.columns[column].subject
 
     def _conclude(self) -> None:
         """A listing is due, or an episode is over."""
@@ -308,7 +314,7 @@ class AlarmBudget:
             return
         self._found.append(self._listing())
         aftermath.listed(self.events)
-        if aftermath.cries_wolf(self.events, self.threshold) and aftermath.column != LOSS:
+        if aftermath.cries_wolf(self.events, self.threshold) and aftermath.column not in {LOSS, JOINT}:
             self._references.refuse(aftermath.column)
             for section in self._sections:
                 if aftermath.column in section.panel.columns:
@@ -319,7 +325,7 @@ class AlarmBudget:
             section.reset()
 
     def _listing(self) -> Listing:
-        columns = len(self.config.columns) + (self.config.loss is not None)
+        columns = len(self.config.columns) + (self.config.loss is not None) + self.config.joint
         blames = []
         for section in self._watched():
             limit = _LISTED * columns * (section.panel.position - section.reset_at)

@@ -104,6 +104,8 @@ class AlarmBudgetConfig:
     shift_sd: float = 0.5
     """With too few rows to see a shift of this size, there is not enough data."""
     period: Period | None = None
+    joint: bool = False
+    """Whether to watch how numeric columns go together. It costs more than all else: see `joint`."""
 
     def __post_init__(self) -> None:
         if not self.columns:

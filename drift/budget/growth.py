@@ -17,7 +17,7 @@ from drift.budget.rank_pool import Bins
 from drift.budget.share_pool import Marks
 
 _QUARANTINE_MAX, _QUARANTINE_PER_ROW = 500, 100
-_STEP_MAX, _STEP_PER_ROW = 50, 100
+_STEP_MAX, _STEP_PER_ROW = 500, 100
 
 
 class Growth:

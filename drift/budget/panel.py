@@ -11,6 +11,7 @@ import numpy as np
 from drift.budget.bank import Bank, Run
 from drift.budget.bets import NUMERIC_LANES, numeric_stakes, share_lanes, share_stakes, tolerance_discounts
 from drift.budget.growth import Growth
+from drift.budget.joint import JOINT, JOINT_LANES, STEP, Joint, normal_scores
 from drift.budget.rank_pool import Bins, Floats, RankPool
 from drift.budget.share_pool import NO_MARK, Marks, SharePool
 
@@ -59,6 +60,8 @@ class PanelRun:
     run: Run
     bins: Bins
     marks: Marks
+    scores: Floats | None
+    """For `Joint`."""
 
 
 @dataclass(slots=True)
@@ -79,25 +82,55 @@ class Panel:
     """Pools, bets and evidence of some columns; `of` makes one from a reference, `restore` from a snapshot."""
 
     def __init__(
-        self, layout: _Layout, *, seed: int, ranks: RankPool, shares: SharePool, growth: Growth, bank: Bank
+        self,
+        layout: _Layout,
+        *,
+        seed: int,
+        ranks: RankPool,
+        shares: SharePool,
+        growth: Growth,
+        bank: Bank,
+        joint: Joint | None = None,
     ) -> None:
-        self._seed = seed
+        self._seed, self._joint = seed, joint
         self._ranks, self._shares = ranks, shares
         self.growth, self.bank = growth, bank
         self._set(layout)
         self._stakes_of_shares()
 
     @classmethod
-    def of(cls, columns: Sequence[PanelColumn], *, rows: int, position: int, seed: int) -> Panel:
-        """From a reference of `rows` rows; the next row is number `position`."""
+    def of(
+        cls,
+        columns: Sequence[PanelColumn],
+        *,
+        rows: int,
+        position: int,
+        seed: int,
+        joint_weight: float = 0.0,
+        joint_levels: Floats | None = None,
+    ) -> Panel:
+        """From a reference of `rows` rows; the next row is number `position`.
+
+        With a weight and levels, shape `(n_numeric, rows)`, for it, the numeric columns are also watched together.
+        """
         layout = _layout(columns)
+        if joint_levels is not None:
+            layout.lanes += [Lane(JOINT, "together", bet) for bet in JOINT_LANES]
+            layout.weights += [joint_weight / len(JOINT_LANES)] * len(JOINT_LANES)
+            layout.discounts += [1.0] * len(JOINT_LANES)
         levels = [column.levels for column in columns if column.levels is not None]
         streams = [share for column in columns for share in column.shares]
+        ranks = RankPool.of(layout.numeric, levels, seed)
+        joint = None
+        if joint_levels is not None:
+            scores = normal_scores(ranks.ranks(ranks.bins(joint_levels), np.arange(position - rows, position)))
+            joint = Joint(scores, seed)
         ones, counts = [share.ones for share in streams], [share.rows for share in streams]
         return cls(
             layout,
             seed=seed,
-            ranks=RankPool.of(layout.numeric, levels, seed),
+            ranks=ranks,
+            joint=joint,
             shares=SharePool(_share_names(layout), ones, counts, seed),
             growth=Growth(rows, position),
             bank=Bank(np.array(layout.weights), position),
@@ -131,7 +164,8 @@ class Panel:
     @property
     def rows_ahead(self) -> int:
         """Rows that may be run at once: until the pool grows, or a block of the bank ends."""
-        return min(self.bank.rows_to_block, self.growth.next_at - self.position)
+        rows = min(self.bank.rows_to_block, self.growth.next_at - self.position)
+        return rows if self._joint is None else min(rows, STEP - self.position % STEP)
 
     def run(self, levels: Floats, marks: Marks) -> PanelRun:
         """Judge rows without making them the past.
@@ -143,28 +177,35 @@ class Panel:
         rows = levels.shape[1]
         positions = np.arange(self.position, self.position + rows)
         stakes = np.empty((rows, len(self.lanes)))
-        bins = np.empty((0, rows), dtype=np.int16)
+        bins, ranks = np.empty((0, rows), dtype=np.int16), np.empty((0, rows))
         numeric = len(NUMERIC_LANES) * len(self.numeric)
         if numeric:
             bins = self._ranks.bins(levels)
             ranks = self._ranks.ranks(bins, positions)
             stakes[:, :numeric] = numeric_stakes(ranks, self._whitened).reshape(rows, numeric)
-        if numeric < stakes.shape[1]:
+        together = numeric + self._lane_stream.size
+        if numeric < together:
             coins = self._shares.coins(marks, positions).T.take(self._lane_stream, axis=1)
-            stakes[:, numeric:] = np.where(coins, self._won, self._lost)
+            stakes[:, numeric:together] = np.where(coins, self._won, self._lost)
             holes = marks == NO_MARK
             if holes.any():
-                stakes[:, numeric:][holes.T.take(self._lane_stream, axis=1)] = 1.0
+                stakes[:, numeric:together][holes.T.take(self._lane_stream, axis=1)] = 1.0
+        scores = None
+        if self._joint is not None:
+            scores = normal_scores(ranks)
+            stakes[:, together:] = self._joint.stakes(scores, positions)
         if self._discounts is not None:
             stakes *= self._discounts
         if self._idle is not None:
             stakes[:, self._idle] = 1.0
-        return PanelRun(self.bank.run(stakes), bins, marks)
+        return PanelRun(self.bank.run(stakes), bins, marks, scores)
 
     def take(self, judged: PanelRun, start: int, stop: int) -> None:
         """Make rows `start` to `stop` of a run the past, as `Bank.take`; they join the pools after their quarantine."""
         self.bank.take(judged.run, start, stop)
         joining = self.growth.take(judged.bins[:, start:stop], judged.marks[:, start:stop])
+        if self._joint is not None and judged.scores is not None:
+            self._joint.take(judged.scores[start:stop], self.position, growing=self.growth.growing)
         if joining is not None:
             bins, marks = joining
             self._ranks.join(bins)
@@ -243,6 +284,7 @@ class Panel:
             "shares": self._shares.snapshot(),
             "growth": self.growth.snapshot(),
             "bank": self.bank.snapshot(),
+            "joint": self._joint.snapshot() if self._joint else None,
         }
 
     @classmethod
@@ -266,6 +308,7 @@ class Panel:
             shares=SharePool.restore(_share_names(layout), snapshot["shares"], snapshot["seed"]),
             growth=Growth.restore(snapshot["growth"], len(layout.numeric), streams),
             bank=Bank.restore(snapshot["bank"]),
+            joint=Joint.restore(snapshot["joint"], snapshot["seed"]) if snapshot["joint"] else None,
         )
 
 

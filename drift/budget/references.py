@@ -43,13 +43,14 @@ class References:
         """Rows at which the collection is a reference, or is tried again."""
         self.losses: list[float] | None = None
         self.losses_due = 0
-        self._weight = 0.0
+        self._weight = self._joint_weight = 0.0
 
     def collect(self, rows: int) -> None:
         """Drop what there is and collect that many rows, of events and of examples."""
         columns = {name: column.kind for name, column in self._config.columns.items() if name not in self.refused}
         everything = (1.0 - LOSS_WEIGHT) if self._config.loss else 1.0
-        self._weight = everything / max(1, len(columns))
+        self._weight = everything / max(1, len(columns) + self._config.joint)
+        self._joint_weight = self._weight if self._config.joint else 0.0
         self.collection = Collection(columns) if columns else None
         self.rows_due = self.losses_due = rows
         self.standings = {name: Standing(column=name, promise="collecting") for name in columns}
@@ -99,6 +100,7 @@ class References:
             self.collection = None
         if not passed:
             return None
+        joint_weight, self._joint_weight = self._joint_weight, 0.0  # the first section only: later ones are few columns
         return Section(
             passed,
             {sample.code.name: self._weight for sample in passed},
@@ -106,6 +108,7 @@ class References:
             clock="events",
             position=position,
             seed=config.seed,
+            joint_weight=joint_weight,
         )
 
     def loss_section(self, position: int) -> LossSection | None:
@@ -150,6 +153,7 @@ class References:
             "losses": None if self.losses is None else np.array(self.losses, dtype="<f8").tobytes(),
             "losses_due": self.losses_due,
             "weight": self._weight,
+            "joint_weight": self._joint_weight,
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
@@ -160,7 +164,7 @@ class References:
         self.collection = None if collection is None else Collection.restore(collection)
         self.losses = None if losses is None else np.frombuffer(losses, dtype="<f8").tolist()
         self.rows_due, self.losses_due = snapshot["rows_due"], snapshot["losses_due"]
-        self._weight = snapshot["weight"]
+        self._weight, self._joint_weight = snapshot["weight"], snapshot["joint_weight"]
 
 
 def _plain(standing: Standing) -> dict[str, Any]:

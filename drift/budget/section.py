@@ -38,6 +38,7 @@ class Section:
         clock: Clock,
         position: int,
         seed: int,
+        joint_weight: float = 0.0,
     ) -> None:
         self.clock: Clock = clock
         rows = samples[0].marks.shape[1]
@@ -45,7 +46,15 @@ class Section:
             sample.column(weight=weights[sample.code.name], tolerance_sd=tolerances.get(sample.code.name, 0.0))
             for sample in samples
         ]
-        self.panel = Panel.of(columns, rows=rows, position=position, seed=seed)
+        levels = [sample.levels for sample in samples if sample.levels is not None]
+        self.panel = Panel.of(
+            columns,
+            rows=rows,
+            position=position,
+            seed=seed,
+            joint_weight=joint_weight,
+            joint_levels=np.array(levels) if joint_weight and len(levels) > 1 else None,
+        )
         whiteners = {sample.code.name: sample.whitener for sample in samples if sample.whitener}
         self.encoder = Encoder([sample.code for sample in samples], whiteners)
         self.independent = {sample.code.name: sample.standing.independent_share for sample in samples}

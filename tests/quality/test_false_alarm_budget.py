@@ -238,6 +238,39 @@ def test_every_change_is_seen_in_time(change):
     check_delays(change, range(40))
 
 
+TOGETHER = {("pair", 0.5): 500, ("pair", 0.8): 350, ("factor", 0.2): 250, ("factor", 0.5): 200}
+"""Two of 20 columns correlated, or all by one factor, each by itself as before: median delay in events at most."""
+
+
+@quality
+@pytest.mark.parametrize(("what", "size"), TOGETHER)
+def test_columns_that_go_together_otherwise_are_seen(what, size):
+    """20 seeds, A = 100,000, 21 streams beside it: never missed within 8,000 events, and named as such."""
+    delays = []
+    for seed in range(20):
+        rng, at = np.random.default_rng(2_000 + seed), REFERENCE + BEFORE
+        rows = at + WITHIN
+        columns, losses = gaussian(rng, rows), errors(rng, rows)
+        if what == "pair":
+            columns["g1"][at:] = size * columns["g0"][at:] + (1 - size**2) ** 0.5 * columns["g1"][at:]
+        else:
+            common = rng.normal(size=WITHIN)
+            for column in columns.values():
+                column[at:] = size**0.5 * common + (1 - size) ** 0.5 * column[at:]
+        _, found = watched(columns, losses, REFERENCE, allowance="1 per 100000 events", joint=True, after_alarm="reset")
+        alarm = next(each for each in found if isinstance(each, Alarm) and each.event > BEFORE)
+        assert alarm.blame.subject.name == "(joint)", seed
+        delays.append(alarm.event - BEFORE)
+    print(what, size, "median", statistics.median(delays), "worst", max(delays))  # noqa: T201 - `-s` shows it
+    assert statistics.median(delays) <= TOGETHER[what, size]
+
+
+@quality
+def test_the_budget_is_kept_with_columns_watched_together():
+    """A = 1,000, 20 Gaussian columns, 10 seeds of 20,000 events: within [0.8, 1.6]."""
+    assert 0.8 <= ratio(1_000, 1_000, 20_000, range(10), streams=gaussian, joint=True) <= 1.6
+
+
 # -- real data -----------------------------------------------------------------------------------------------------
 
 ELEC2 = Path(os.environ.get("MILLRACE_ELEC2", "elec2.csv.gz"))

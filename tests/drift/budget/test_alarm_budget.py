@@ -53,6 +53,7 @@ SETTINGS = {
     "listing_events": 60,
     "quiet_events": 150,
     "period": Period(rows=24),
+    "joint": True,
 }
 NAMES = ("g0", "g1", "t0", "p0", "c0", "d0")
 
