@@ -63,6 +63,7 @@ class Viewing:
         self._config, self._apply = config, apply
         self._stop = threading.Event()
         self._positions: dict[Place, int] = {}
+        self._ids: dict[str, str | None] = {}
         self._targets: dict[Place, int] = {}
         """Ends at the start: read up to here, the view is loaded."""
         self._roles = {config.topic(role): role for role in ROLES}
@@ -106,7 +107,9 @@ class Viewing:
     def _read(self, admin: Admin) -> None:
         """Records as they come, offsets once a second; raises when the broker is lost."""
         wanted = [spec.name for spec in topic_specs(self._config)]
-        there = set(admin.topics(wanted))
+        found = admin.topics(wanted)
+        there = set(found)
+        self._recognise({name: state.topic_id for name, state in found.items()})
         ends, begins = admin.end_offsets(there), admin.begin_offsets(there)
         consumer = self._assigned(begins, ends)
         ends_before, asked_at = ends, time.monotonic()
@@ -128,13 +131,18 @@ class Viewing:
             if consumer is not None:
                 consumer.close()
 
+    def _recognise(self, ids: dict[str, str | None]) -> None:
+        """Topics that were deleted and made again have nothing to do with what was read: begin anew."""
+        changed = [name for name, known in self._ids.items() if name in ids and ids[name] != known]
+        self._ids |= ids
+        if changed:
+            log.warning("topics_made_anew", topics=changed)
+            self._positions.clear()
+            self._apply([View.forget])
+
     def _assigned(self, begins: dict[Place, int], ends: dict[Place, int]) -> Any:
         """A consumer of the topics that are there, at the positions we had; from near the end at first."""
         places = [place for place in ends if place[0] in self._roles]
-        if any(self._positions.get(place, 0) > ends[place] for place in places):
-            log.warning("topics_made_anew")
-            self._positions.clear()
-            self._apply([View.forget])
         if not self._positions:
             self._targets = {place: ends[place] for place in places}
         for place in places:

@@ -66,6 +66,7 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
     newest = windows[-1] if windows else None
     champion = view.config.models.champion
     pace = list(view.pace)
+    fresh = view.heard_ms is not None and view.stale_since(now_ms) is None
     return {
         "told": told,
         "metric": chosen,
@@ -83,8 +84,9 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
         "baseline_words": BASELINE_WORDS,
         "rate_spark": spark([each.per_second.get("features") for each in pace]),
         "lag_spark": spark([each.lag for each in pace]),
-        "lag": pace[-1].lag if pace else None,
-        "rate": told["per_second"]["features"],
+        "lag": pace[-1].lag if pace and fresh else None,
+        "rate": told["per_second"]["features"] if fresh else None,
+        "fresh": fresh,
         "incidents": view.incidents.newest_first()[:INCIDENTS_SHOWN],
         "incidents_total": len(view.incidents),
         "flows": flows(told, view),

@@ -96,6 +96,7 @@ def test_it_says_what_is_old_while_the_broker_is_away_and_reads_on(pipeline_name
         bootstrap = kafka.status().bootstrap
         pipeline = Pipeline(tmp_path, bootstrap, pipeline_name).create_topics()
         send(bootstrap, pipeline, "alerts", alert(title="the first one"))
+        send(bootstrap, pipeline, "dead-letters", (b"x", [("reason", b"broken")]))
     with Page(pipeline.config, tmp_path) as page:
         page.shows("Kafka has not answered yet")
         with LocalBroker(settings):
@@ -108,7 +109,25 @@ def test_it_says_what_is_old_while_the_broker_is_away_and_reads_on(pipeline_name
             page.shows("the second one", timeout_s=40)
             until(lambda: "stale since" not in page.get()[1], 20, "live again")
             assert page.get("/incidents")[1].count("the first one") == 1
+            assert '<td class="number">1</td><td class="reason">broken' in page.get("/dead-letters")[1], "read once"
         assert page.process.stop() == 0
+
+
+def test_topics_made_anew_are_another_story(pipeline, broker, tmp_path):
+    """What was read of the old ones is forgotten; while they are not there the page says which command makes them."""
+    send(broker, pipeline, "alerts", alert(title="of the old topic"))
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    with Page(pipeline.config, tmp_path) as page:
+        page.shows("of the old topic")
+        admin.delete_topics([pipeline.topic("alerts")])
+        page.shows("Not there yet")
+        pipeline.create_topics()
+        send(broker, pipeline, "alerts", *(alert(f"n{number}", title="of the new one") for number in range(3)))
+        page.shows("of the new one")
+        assert "of the old topic" not in page.get()[1]
+        assert "Not there yet" not in page.get()[1]
+        assert page.process.stop() == 0
+    admin.close()
 
 
 def test_a_token_is_asked_for_and_stands_in_no_log(pipeline, tmp_path):

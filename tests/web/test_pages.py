@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from page_records import (
@@ -160,6 +161,18 @@ def test_what_is_old_is_said_to_be_old_and_stays(path, view, look):
     assert "stale since" in said.page.text
     assert "could not reach Kafka at 127.0.0.1:1" in said.page.text
     assert any(each.get("datetime") == "2027-01-15T08:00:00.000Z" for each in said.page.of("time"))
+
+
+def test_what_is_only_true_now_is_not_shown_when_it_is_old(view, look):
+    """Rates, lag and members of a broker that is away are not known; a worker that may well run is not called dead."""
+    view.heard(facts(members={"worker": 0, "monitor": 0}), 1_000)
+    assert "not known now" in look("/").page.text
+    assert "not running" not in look("/").page.text
+    now_ms = int(time.time() * 1000)
+    view.heard(facts(members={"worker": 0, "monitor": 0}), now_ms)
+    assert look("/").page.text.count("not running") == 2
+    view.lost("gone")
+    assert "not running" not in look("/").page.text
 
 
 def test_the_overview_has_the_score_beside_the_baselines(view, look):
