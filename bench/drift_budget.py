@@ -3,8 +3,8 @@
     python -m bench.drift_budget [--events 20000] [--repeats 7]
 
 Reference 5,000 rows. Told are medians over repeats, of CPU and wall time; nothing else runs in the process. The loss of
-an example comes right behind each event in the second line. Then what a fresh reference of 300 rows costs, whose pool
-grows in small steps, and what the state weighs.
+an example comes right behind each event in the second line; in the third, columns are watched together as well. Then
+what a fresh reference of 300 rows costs, whose pool grows in small steps, and what the state weighs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ FEATURES, REFERENCE_ROWS, BATCH = 20, 5000, 50
 NAMES = [f"f{i:02d}" for i in range(FEATURES)]
 
 
-def budget_of(*, loss=None):
+def budget_of(*, loss=None, joint=False):
     columns = {name: WatchedColumn(kind="numeric", subject=Subject(kind="feature", name=name)) for name in NAMES}
     allowance = Allowance.parse("1 per 100000000 events")  # or an alarm would be timed as well
-    return AlarmBudget(AlarmBudgetConfig(columns=columns, allowance=allowance, loss=loss))
+    return AlarmBudget(AlarmBudgetConfig(columns=columns, allowance=allowance, loss=loss, joint=joint))
 
 
 def reference_of(rng, rows):
@@ -61,20 +61,21 @@ def main():
     rows = [dict(zip(NAMES, row, strict=True)) for row in rng.normal(size=(arguments.events, FEATURES)).tolist()]
     losses = (rng.random(arguments.events) < 0.2).astype(float).tolist()
     cases = {
-        "features": (REFERENCE_ROWS, None, rows),
-        "features and loss": (REFERENCE_ROWS, "indicator", rows),
-        "first 1,000 after 300 rows": (300, None, rows[:1000]),
+        "features": (REFERENCE_ROWS, {}, rows),
+        "features and loss": (REFERENCE_ROWS, {"loss": "indicator"}, rows),
+        "features, also together": (REFERENCE_ROWS, {"joint": True}, rows),
+        "first 1,000 after 300 rows": (300, {}, rows[:1000]),
     }
     taken = {name: [] for name in (*cases, "qualify")}
     weight = 0
     for _ in range(arguments.repeats):  # interleaved: what else the machine does hits all alike
-        for name, (reference_rows, loss, events) in cases.items():
-            budget = budget_of(loss=loss)
+        for name, (reference_rows, settings, events) in cases.items():
+            budget = budget_of(**settings)
             reference, before = reference_of(rng, reference_rows), (rng.random(reference_rows) < 0.2).tolist()
             spent = timed(lambda budget=budget, reference=reference, before=before: budget.rebase(reference, before))
             if name == "features":
                 taken["qualify"].append([each * 1e6 for each in spent])
-            spent = one_run(budget, events, losses if loss else None)
+            spent = one_run(budget, events, losses if settings.get("loss") else None)
             taken[name].append([each * 1e6 / len(events) for each in spent])
         if not weight:
             weight = len(msgspec.msgpack.encode(budget.snapshot()))

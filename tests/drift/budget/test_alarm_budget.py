@@ -90,7 +90,7 @@ def test_the_story_has_what_it_is_for(story):
     assert any(isinstance(each, Repeat) for each in found["hold"])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data(), after=st.sampled_from(["rebase", "hold", "reset"]))
 def test_no_split_of_the_batches_changes_what_is_found(story, data, after):
     """Asked after every event, now and then, or once: the same alarms, listings and repeats, to the last bit."""
@@ -110,7 +110,7 @@ def test_asking_after_every_item_changes_nothing(story):
     assert finest.snapshot() == whole.snapshot()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data(), after=st.sampled_from(["rebase", "hold", "reset"]))
 def test_a_restart_anywhere_changes_nothing(story, data, after):
     """Restored from bytes between any two items, another process tells what the first would have."""
