@@ -211,7 +211,7 @@ class Guard:
             return _refuse(
                 421, "This page does not go by that name. Whoever started it can name it: --allow-host NAME.\n"
             )
-        if self.door.token is None or scope["path"].startswith("/static/"):
+        if self.door.token is None:
             return None
         asked = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if any(name == "token" for name, _ in asked):

@@ -11,7 +11,18 @@ from streams.web.server import Site
 from streams.web.view import View
 
 TOKEN = "correct-horse-battery-staple"
-ROUTES = ("/", "/incidents", "/incidents/x", "/drift", "/models", "/dead-letters", "/reports/x", "/events", "/nope")
+ROUTES = (
+    "/",
+    "/incidents",
+    "/incidents/x",
+    "/drift",
+    "/models",
+    "/dead-letters",
+    "/reports/x",
+    "/events",
+    "/nope",
+    "/static/x/millrace.js",
+)
 
 
 @pytest.fixture

@@ -118,7 +118,9 @@ def test_a_hostile_incident_has_no_command_that_a_shell_would_take_apart(view, l
     said = look("/incidents/x; rm -rf '$HOME' `id`")
 
     commands = [each["data-copy"] for each in said.page.of("button")]
-    assert "millrace report --incident 'x; rm -rf '\"'\"'$HOME'\"'\"' `id`' --open" in commands
+    shown = [command for command in commands if "--incident" in command]
+    assert set(shown) == {"millrace report --incident 'x; rm -rf '\"'\"'$HOME'\"'\"' `id`' --open"}
+    assert len(shown) == 2
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -243,13 +245,17 @@ def test_a_feature_has_its_history_and_its_incidents(view, look):
 def test_an_incident_says_what_since_when_whether_it_hurts_and_what_to_do(view, look):
     """Score before and at worst beside the baselines', offsets, detectors, request, commands."""
     for number in range(1, 21):
-        hurt = number > 12
-        quality = {"champion": score(0.5 if hurt else 0.9), "no_change": score(0.7), "prior": score(0.6)}
+        hurt = number > 12  # told two windows after it began
+        quality = {
+            "champion": score(0.5 if hurt else 0.8 if number > 10 else 0.9),
+            "no_change": score(0.7),
+            "prior": score(0.6),
+        }
         alarms = (
             [{"subject": "loss", "detector": "adwin", "row": 1, "event_ms": NOW_MS + 13_000}] if number == 13 else []
         )
         view.window(window(number, quality=quality, alarms=alarms, incident="i1" if hurt else None))
-    view.alert(alert(since_ms=NOW_MS + 12_500), NOW_MS + 13_100)
+    view.alert(alert(since_ms=NOW_MS + 10_500), NOW_MS + 13_100)
     view.request(request())
     said = look("/incidents/i1")
 

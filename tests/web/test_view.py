@@ -12,8 +12,8 @@ from page_records import NOW_MS, alert, column, config_of, facts, request, versi
 from streams.web.charts import HEIGHT, POINTS_MAX, WIDTH, line_chart, path, scale
 from streams.web.drift_pages import CELLS_MAX, cells, heat_map
 from streams.web.history import History, Point, buckets, window_of, worst
-from streams.web.incident import PHASES_MAX, Incidents
-from streams.web.view import STALE_MS, Letter, Store, View
+from streams.web.incident import INCIDENTS_MAX, PHASES_MAX, Incidents
+from streams.web.view import LETTERS_MAX, PACE_MAX, STALE_MS, VERSIONS_MAX, Letter, Store, View
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -195,6 +195,23 @@ def test_whatever_changes_raises_the_revision(view):
     before = view.revision
     view.alert(alert(), 2)
     assert view.revision == before, "said twice is not new"
+
+
+def test_everything_that_is_kept_is_bounded(view):
+    """A dashboard that stays open for months holds what it held after a day."""
+    for number in range(2 * LETTERS_MAX):
+        view.letter(Letter(told_ms=number, reason="r", topic="t", partition="0", offset=str(number)))
+    for number in range(2 * VERSIONS_MAX):
+        view.version(version(number))
+    for number in range(2 * PACE_MAX):
+        view.heard(facts(), NOW_MS + number)
+    for number in range(2 * INCIDENTS_MAX):
+        view.request(request(f"early{number}"))
+
+    assert (len(view.letters), view.letters[-1].offset) == (LETTERS_MAX, str(2 * LETTERS_MAX - 1))
+    assert (len(view.versions), len(view.models)) == (VERSIONS_MAX, 1)
+    assert len(view.pace) == PACE_MAX
+    assert len(view.incidents._early) == INCIDENTS_MAX
 
 
 def test_a_view_of_other_topics_begins_anew(view):
