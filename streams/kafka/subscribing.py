@@ -43,8 +43,11 @@ class Record(Protocol):
     headers: list[tuple[str, bytes]]
 
 
-def connect(config: Config) -> Any:
-    """A kafka-python consumer without a group that reads what is committed; raises BrokerError."""
+def connect(config: Config, *, check_crcs: bool = True) -> Any:
+    """A kafka-python consumer without a group that reads what is committed; raises BrokerError.
+
+    Its checksums are pure Python, 0.3 s for each MB: three quarters of the time of a reader that only shows.
+    """
     try:
         return KafkaConsumer(
             **client_settings(config),
@@ -56,6 +59,7 @@ def connect(config: Config) -> Any:
             bootstrap_timeout_ms=10_000,
             fetch_max_wait_ms=_POLL_MS,
             allow_auto_create_topics=False,
+            check_crcs=check_crcs,
         )
     except (KafkaError, OSError, ValueError) as error:
         raise BrokerError(f"could not start a consumer: {error}") from error

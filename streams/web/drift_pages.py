@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.messages import ColumnMetrics
 from streams.web.charts import incident_spans, line_chart, mean, new_references, times
-from streams.web.history import Point, Window, buckets, number_or_none, worst
+from streams.web.history import Point, Window, buckets, number_or_none, strongest, worst
 from streams.web.incident import Incident
 from streams.web.pages import SPANS, span_of
 from streams.web.scores import LOWER_IS_BETTER, effects, metric_of, score_chart
@@ -73,7 +73,7 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
     loud = set(view.config.drift.alert_on)
     rows = []
     for at, subject in enumerate(subjects):
-        points = [worst([_point(window, at, subject) for window in part]) for part in parts]
+        points = [strongest(part, at, subjects) for part in parts]
         newest = windows[-1].point(at)
         rows.append(
             {"subject": subject, "cells": cells(points), "newest": newest, "loud": subject.partition(":")[0] in loud}
@@ -93,12 +93,6 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
         "collecting": None,
         "reference_rows": view.config.drift.reference.rows,
     }
-
-
-def _point(window: Window, at: int, subject: str) -> Point | None:
-    if at < len(window.subjects) and window.subjects[at] == subject:
-        return window.point(at)
-    return window.of(subject)
 
 
 def feature(view: View, subject: str, span: str | None = None) -> dict[str, Any] | None:

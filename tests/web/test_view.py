@@ -11,7 +11,7 @@ from page_records import NOW_MS, alert, column, config_of, facts, request, versi
 
 from streams.web.charts import HEIGHT, POINTS_MAX, WIDTH, line_chart, path, scale
 from streams.web.drift_pages import CELLS_MAX, cells, heat_map
-from streams.web.history import History, Point, buckets, window_of, worst
+from streams.web.history import History, Point, buckets, strongest, window_of, worst
 from streams.web.incident import INCIDENTS_MAX, PHASES_MAX, Incidents
 from streams.web.view import LETTERS_MAX, PACE_MAX, STALE_MS, VERSIONS_MAX, Letter, Store, View
 
@@ -140,6 +140,33 @@ def test_a_bucket_shows_its_strongest_window():
     assert worst([blind, calm]) == calm
     assert worst([None, blind]) == blind
     assert worst([None]) is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["stable", "drift", "not_enough_data"]),
+            st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.31]),
+            st.sampled_from([0.0, 0.1, 0.2]),
+            st.booleans(),
+        ),
+        max_size=6,
+    )
+)
+def test_the_short_way_through_a_bucket_finds_the_same_window(rows):
+    """Also when windows have their columns in another order, or not this one."""
+    windows = []
+    for number, (verdict, value, threshold, swapped) in enumerate(rows):
+        columns = [column("a", value, verdict=verdict, threshold=threshold), column("b", 0.9, verdict="drift")]
+        windows.append(window_of(window(number, columns=columns[::-1] if swapped else columns)))
+    expected = worst([each.of("a") for each in windows])
+    found = strongest(windows, 0, windows[-1].subjects if windows and windows[-1].subjects[0] == "a" else ("a", "b"))
+
+    if expected is None or found is None:
+        assert expected is found is None
+        return
+    assert (found.ratio, found.verdict) == (expected.ratio, expected.verdict)
+    assert strongest(windows, 0, ("absent",)) is None
 
 
 def test_ten_thousand_windows_are_drawn_as_few_points(view):
