@@ -26,6 +26,8 @@ from streams.state.intervals import Intervals
 from streams.state.pending import Pending, PendingStore
 
 _new = tuple.__new__  # half the price of a named tuple's own: this runs for every event
+TAIL_SHARE = 1024
+"""A restart reads at most this part more of the predictions than reach back to the oldest pending one."""
 EVENTS, LABELS = 0, 1  # ranks: at the same millisecond the event goes first
 
 
@@ -123,7 +125,8 @@ class Task:
         self._encoded: dict[str, tuple[Said, msgspec.Raw]] = {}
         """By candidate: what it said last, and its JSON. Baselines say the same object until something is learnt."""
         self._sent: deque[tuple[int, int]] = deque()
-        """Batches of predictions that the broker holds: the first source, and its offset in predictions; ascending."""
+        """Of batches of predictions that the broker holds: the first source, and its offset in predictions; ascending.
+        Not of all: a prediction that waits for days must not keep an entry for each batch behind it."""
         self.logged: dict[int, tuple[str, Row]] = {}
         """Predictions in the log whose event's turn has not come: source → id and row."""
 
@@ -320,8 +323,10 @@ class Task:
 
     def acknowledged(self, sources: Sequence[int], first: int) -> None:
         """The broker holds these predictions, from offset `first` of the predictions partition on."""
-        if sources:
-            self._sent.append((sources[0], first))
+        sent = self._sent
+        # Whoever looks for a batch that is left out finds one before it.
+        if sources and (not sent or first - sent[-1][1] >= (first - sent[0][1]) // TAIL_SHARE):
+            sent.append((sources[0], first))
 
     def _tail(self, acknowledged: int) -> int:
         """No pending or logged prediction lies below this offset of predictions."""
