@@ -10,40 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from learners.features import FeatureGuard, FeatureKind
 from learners.target import Target
-from streams.durations import format_duration_ms, parse_duration_ms
-
-
-class OnChange(Enum):
-    """What a changed field asks of state that was written with the old value."""
-
-    HARMLESS = "harmless"
-    REBUILD = "rebuild"
-    REFUSE = "refuse"
-
-
-HARMLESS, REBUILD, REFUSE = OnChange.HARMLESS, OnChange.REBUILD, OnChange.REFUSE
-
-DurationMs = Annotated[
-    int, BeforeValidator(parse_duration_ms), PlainSerializer(format_duration_ms, return_type=str, when_used="always")
-]
-"""Whole milliseconds; written as `"30s"` in the file."""
+from streams.config_observing import AlertsConfig, HealthConfig, MetricsConfig
+from streams.setting import HARMLESS, REBUILD, REFUSE, DurationMs, OnChange, Section
 
 
 def _pipeline_name(name: str) -> str:
@@ -55,12 +30,6 @@ def _pipeline_name(name: str) -> str:
 def _feature_names(features: dict[str, FeatureKind]) -> dict[str, FeatureKind]:
     FeatureGuard(features)
     return features
-
-
-class Section(BaseModel):
-    """One table of the file: frozen, and a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
 
 class TlsConfig(Section):
@@ -332,6 +301,9 @@ class Config(Section):
     retrain: Annotated[RetrainConfig, HARMLESS] = RetrainConfig()
     reports: Annotated[ReportsConfig, HARMLESS] = ReportsConfig()
     state: Annotated[StateConfig, HARMLESS] = StateConfig()
+    alerts: Annotated[AlertsConfig, HARMLESS] = AlertsConfig()
+    metrics: Annotated[MetricsConfig, HARMLESS] = MetricsConfig()
+    health: Annotated[HealthConfig, HARMLESS] = HealthConfig()
     root: Annotated[Path, HARMLESS] = Field(default=Path(), exclude=True)
     """Folder of the file: relative paths start here. Not a key of the file."""
 

@@ -10,7 +10,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import SecretStr, ValidationError
 
-from streams.config import Config, Section
+from streams.config import Config
+from streams.setting import Section
 
 Problem = tuple[str, str]
 """Dotted path and what is wrong there; the path is empty where the text names its own."""

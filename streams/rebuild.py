@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from streams.config import REFUSE, Config, pinned
+from streams.config import Config, pinned
+from streams.setting import REFUSE
 from streams.status import Place, shard_names, task_names
 
 Part = Literal["tasks", "shards", "monitor"]

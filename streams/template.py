@@ -18,9 +18,11 @@ from pydantic.fields import FieldInfo
 from learners.features import FeatureKind
 from learners.target import Label, TargetKind
 from streams import config as config_module
+from streams import config_observing
 from streams.attribute_docs import attribute_docs
-from streams.config import Config, Section
+from streams.config import Config
 from streams.config_problems import section_of
+from streams.setting import Section
 
 _FIRST = ("target", "features", "models", "kafka", "topics")
 """The tables that people change, before the others."""
@@ -34,6 +36,7 @@ _EXAMPLES: Mapping[str, str] = {
     "kafka.tls.ca": "ca.pem",
     "kafka.sasl.username": "millrace",
     "kafka.sasl.password": "env:KAFKA_PASSWORD",
+    "alerts.webhook.url": "env:MILLRACE_WEBHOOK_URL",
 }
 """Of tables that are not there by default: what a first value looks like."""
 
@@ -71,7 +74,7 @@ class _Writer:
 
     def __init__(self, beginning: Beginning) -> None:
         self._notes = beginning.notes
-        self._docs = attribute_docs(config_module)
+        self._docs = attribute_docs(config_module) | attribute_docs(config_observing)
         target: dict[str, Any] = {"task": beginning.task}
         if beginning.labels:
             target["labels"] = list(beginning.labels)

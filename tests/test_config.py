@@ -5,7 +5,8 @@ import copy
 import pytest
 from pydantic import ValidationError
 
-from streams.config import REBUILD, REFUSE, Config, OnChange, Section, leaves, pinned
+from streams.config import Config, leaves, pinned
+from streams.setting import REBUILD, REFUSE, OnChange, Section
 
 MINIMAL = {
     "name": "shop",
@@ -31,7 +32,8 @@ def test_every_setting_says_what_its_change_asks():
             if isinstance(value, Section):
                 walk(value)
 
-    walk(config(kafka={"tls": {}, "sasl": {"username": "u", "password": "p"}}))
+    webhook = {"url": "https://example.org"}
+    walk(config(kafka={"tls": {}, "sasl": {"username": "u", "password": "p"}}, alerts={"webhook": webhook}))
 
     assert unmarked == []
 

@@ -31,6 +31,7 @@ def test_the_file_loads_and_says_what_was_asked(tmp_path):
 def test_every_commented_setting_is_its_default(tmp_path, monkeypatch):
     """Taking away all the `#` changes nothing but the tables that are not there by default."""
     monkeypatch.setenv("KAFKA_PASSWORD", "p")
+    monkeypatch.setenv("MILLRACE_WEBHOOK_URL", "https://example.org/hook")
     text = write_config(BEGINNING)
     bare = re.sub(r"(?m)^#(?! |$)", "", text)
     (tmp_path / "text.toml").write_text(text)
@@ -41,8 +42,9 @@ def test_every_commented_setting_is_its_default(tmp_path, monkeypatch):
 
     assert after.kafka.tls is not None
     assert after.kafka.sasl is not None
-    same = {"tls": None, "sasl": None}
-    assert after.model_copy(update={"kafka": after.kafka.model_copy(update=same)}) == before
+    assert after.alerts.webhook is not None
+    kafka = after.kafka.model_copy(update={"tls": None, "sasl": None})
+    assert after.model_copy(update={"kafka": kafka, "alerts": before.alerts}) == before
 
 
 def test_every_setting_is_in_the_file():
