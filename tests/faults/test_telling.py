@@ -25,13 +25,13 @@ def test_an_alert_outlives_every_death_on_its_way(story):
         ):
             told.start("monitor", fault)
             told.dies("monitor")
-        assert told.end("alerts") == 2
+        assert told.end("alerts") >= 2
         told.start("monitor")
         told.ready("monitor")
         evidence = told.audit()
 
     ids = [record.json["id"] for record in evidence.alerts]
-    assert ids[:3] == ids[:1] * 3
+    assert ids.count(ids[0]) == 3
 
 
 @pytest.mark.parametrize("topic", ["metrics", "retrain"])
