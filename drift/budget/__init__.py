@@ -7,7 +7,7 @@ that gathers evidence, and the qualification of references.
 from drift.budget.alarm_budget import AlarmBudget
 from drift.budget.allowance import Allowance
 from drift.budget.config import AlarmBudgetConfig, Period, WatchedColumn, parse_tolerance
-from drift.budget.findings import Alarm, Blame, Finding, Listing, Repeat, Sensitivity
+from drift.budget.findings import Alarm, Blame, Finding, Listing, Over, Repeat, Sensitivity
 from drift.budget.qualification import Standing
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Blame",
     "Finding",
     "Listing",
+    "Over",
     "Period",
     "Repeat",
     "Sensitivity",

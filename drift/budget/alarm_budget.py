@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from drift.budget.aftermath import Aftermath
 from drift.budget.allowance import Rate
 from drift.budget.bank import BLOCK
+from drift.budget.bets import FALLS
 from drift.budget.config import AlarmBudgetConfig
-from drift.budget.findings import Alarm, Blame, Finding, Listing, Repeat, Sensitivity, finding_of, plain_finding
+from drift.budget.encoding import QUALITY_ASPECTS
+from drift.budget.findings import (
+    Alarm,
+    Blame,
+    Finding,
+    Listing,
+    Over,
+    Repeat,
+    Sensitivity,
+    finding_of,
+    plain_finding,
+)
 from drift.budget.joint import JOINT
 from drift.budget.qualification import Standing
 from drift.budget.references import LOSS, References
@@ -41,7 +53,7 @@ class AlarmBudget:
         self.events = self.examples = 0
         """Judged so far."""
         self._references = References(config)
-        self._references.collect(config.reference_rows)
+        self._references.collect(config.reference_rows, self._loss_rows)
         self._sections: list[Section] = []
         self._loss: LossSection | None = None
         self._aftermath = Aftermath(config)
@@ -87,16 +99,16 @@ class AlarmBudget:
 
         Args:
             reference: The rows; None to collect `reference_rows` of them.
-            losses: Of the reference's rows; without any they are collected.
+            losses: Of the reference's rows; without any the loss is watched, or collected, as before.
             times_ms: Of the reference's rows, wanted for a period in time.
         """
         self._work()
         config, references = self.config, self._references
-        self._sections, self._loss = [], None
-        self._aftermath.listing_at = self._aftermath.quiet_at = None
+        self._sections = []
+        self._aftermath.over()
         if reference is None:
-            references.refused = {}
-            references.collect(config.reference_rows)
+            references.refused, self._loss = {}, None
+            references.collect(config.reference_rows, self._loss_rows)
             return
         phases: list[float] = []
         if config.period is not None:
@@ -104,10 +116,18 @@ class AlarmBudget:
             first = self.events - reference.rows
             phases = [config.period.phase(first + row, times[row]) for row in range(reference.rows)]
         references.given(reference.columns, phases)
-        if references.losses is not None and len(losses):
-            references.losses.extend(losses)
-            references.losses_due = len(references.losses)
+        if len(losses):
+            self._loss = None
+            references.collect_losses(len(losses))
+            if references.losses is not None:
+                references.losses.extend(losses)
+        for section in self._watched():
+            section.panel.growth.go_on()
         self._begin_watching()
+
+    @property
+    def _loss_rows(self) -> int:
+        return self.config.loss_rows or self.config.reference_rows
 
     # -- answers -------------------------------------------------------------------------------------------------
 
@@ -159,7 +179,7 @@ class AlarmBudget:
         self._pass(events, examples)
         if crossed is not None:
             self._raise()
-        elif events and self.events == self._aftermath.next_at:
+        if events and self.events == self._aftermath.next_at:
             self._conclude()
         self._begin_watching()
 
@@ -261,37 +281,43 @@ class AlarmBudget:
     # -- an alarm ------------------------------------------------------------------------------------------------
 
     def _raise(self) -> None:
-        aftermath = self._aftermath
-        if aftermath.quiet_at is not None:
-            aftermath.repeated(self.events)
-            self._found.append(
-                Repeat(number=aftermath.number, event=self.events, example=self.examples, repeats=aftermath.repeats)
-            )
-            for section in self._watched():
-                section.reset()
-            return
+        aftermath, at = self._aftermath, {"event": self.events, "example": self.examples}
         tops = [(*section.panel.top(), section) for section in self._watched()]
         _, lane, section = max(tops, key=lambda top: top[0])
+        blame = self._blame(section, lane)
+        if blame.subject.kind == "loss" and blame.bet in FALLS:
+            self._loss = None  # no alarm: a model has learnt, and from here on a rise is held against the lower level
+            self._references.collect_losses(self.config.fresh_rows)
+            return
+        if aftermath.episode:
+            aftermath.repeated()
+            self._found.append(Repeat(number=aftermath.number, repeats=aftermath.repeats, blame=blame, **at))
+            self._expect_silence(section, blame)
+            for each in self._watched():
+                each.reset()
+            return
         aftermath.raised(self.events, section.panel.lanes[lane].column)
-        self._found.append(
-            Alarm(
-                number=aftermath.number,
-                event=self.events,
-                example=self.examples,
-                blame=self._blame(section, lane),
-            )
-        )
+        self._found.append(Alarm(number=aftermath.number, blame=blame, **at))
+        self._expect_silence(section, blame)
         if self.config.after_alarm == "rebase":
-            self._references.collect(self.config.fresh_rows)
+            self._references.collect(self.config.fresh_rows, self.config.fresh_rows)
         if self.config.after_alarm == "hold":
             for each in self._watched():
                 each.panel.growth.stop()
+
+    def _expect_silence(self, section: Section, blame: Blame) -> None:
+        """How long an episode must be quiet to be over follows from how long its change took to be seen."""
+        delay = section.panel.position - blame.since
+        if blame.clock == "examples":
+            self._aftermath.about_loss(self.examples, delay)
+            delay = round(delay * self.events / max(1, self.examples))
+        self._aftermath.took(self.events, delay)
 
     def _blame(self, section: Section, lane: int) -> Blame:
         found = section.panel.lanes[lane]
         cusum = section.panel.bank.cusum(lane)
         return Blame(
-            subject=self._subject(found.column),
+            subject=self._subject(found.column, found.aspect),
             aspect=found.aspect,
             bet=found.bet,
             clock=section.clock,
@@ -299,18 +325,20 @@ class AlarmBudget:
             strength=math.log10(cusum) if cusum > 0 else -math.inf,
         )
 
-    def _subject(self, column: str) -> Subject:
+    def _subject(self, column: str, aspect: str) -> Subject:
         if column == LOSS:
             return Subject(kind="loss")
-        return Subject(kind="feature", name=JOINT) if column == JOINT else self.config.columns[column].subject
+        if column == JOINT:
+            return Subject(kind="feature", name=JOINT)
+        subject = self.config.columns[column].subject
+        of_data = aspect in QUALITY_ASPECTS and subject.kind == "feature"
+        return Subject(kind="quality", name=subject.name) if of_data else subject
 
     def _conclude(self) -> None:
         """A listing is due, or an episode is over."""
         aftermath = self._aftermath
         if not aftermath.listing:
-            aftermath.quiet_at = None
-            for section in self._watched():
-                section.panel.growth.go_on()
+            self._end_episode()
             return
         self._found.append(self._listing())
         aftermath.listed(self.events)
@@ -324,6 +352,22 @@ class AlarmBudget:
         for section in self._watched():
             section.reset()
 
+    def _end_episode(self) -> None:
+        aftermath = self._aftermath
+        rebased = aftermath.rebase_at == self.events
+        if not rebased and aftermath.waits_for_examples(self.examples):
+            aftermath.quiet_at = self.events + self.config.listing_events
+            return
+        reason: Literal["quiet", "rebased"] = "rebased" if rebased else "quiet"
+        self._found.append(Over(number=aftermath.number, event=self.events, example=self.examples, reason=reason))
+        aftermath.over()
+        if rebased:
+            self._references.collect(self.config.fresh_rows, self.config.fresh_rows)
+            self._sections, self._loss = [], None
+        for section in self._watched():
+            section.panel.growth.go_on()
+            section.reset()
+
     def _listing(self) -> Listing:
         columns = len(self.config.columns) + (self.config.loss is not None) + self.config.joint
         blames = []
@@ -333,6 +377,8 @@ class AlarmBudget:
                 first = column == self._aftermath.column
                 if first or evidence >= limit > 0:
                     blame = self._blame(section, section.panel.best_lane(column))
+                    if blame.subject.kind == "loss" and blame.bet in FALLS:
+                        continue
                     blames.append((not first, -blame.strength, str(blame.subject), blame))
         ordered = tuple(blame for *_, blame in sorted(blames, key=lambda each: each[:3]))
         return Listing(number=self._aftermath.number, event=self.events, example=self.examples, blames=ordered)

@@ -26,6 +26,10 @@ RARE_ODDS = (2.0, 8.0, 0.4)
 NUMERIC_LANES = tuple(f"mean {sign}{shift:g} sd" for shift in SHIFTS_SD for sign in "+-") + tuple(
     f"spread x{spread:g}" for spread in SPREADS
 )
+FALLS = frozenset(
+    {*(f"mean -{shift:g} sd" for shift in SHIFTS_SD), f"spread x{SPREADS[0]:g}", f"odds x{LOSS_ODDS[-1]:g}"}
+)
+"""Bets that win when a loss falls."""
 CELLS = 1024
 """Cells of a rank that share one stake; finer ones changed no delay that was measured."""
 _SUB_CELLS = 8

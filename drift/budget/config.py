@@ -90,7 +90,9 @@ class AlarmBudgetConfig:
     seed: int = 0
     after_alarm: AfterAlarm = "rebase"
     reference_rows: int = 1000
-    """Events, and examples, that make the first reference where none is given."""
+    """Events that make the first reference where none is given."""
+    loss_rows: int | None = None
+    """Examples that make the loss's; None for as many. A reference that is not stable is dropped for the next."""
     fresh_rows: int = 300
     """Events, and examples, that make the next one after a rebase."""
     waiting_rows_max: int = 20_000
@@ -98,7 +100,9 @@ class AlarmBudgetConfig:
     listing_events: int = 120
     """After an alarm the lanes run on for so long, to list every column that has changed."""
     quiet_events: int = 1000
-    """An episode of `hold` is over when so many events bring no alarm."""
+    """An episode of `hold` is over when so many events bring no alarm, or three times as many as it took to see it."""
+    rebase_after_events: int = 0
+    """An episode of `hold` that lasts so long is the new normal: a new reference is collected. 0 means never."""
     demote_alarms: int = 5
     """A column that raises so many alarms within the events of one false alarm is only observed from then on."""
     shift_sd: float = 0.5
@@ -114,7 +118,10 @@ class AlarmBudgetConfig:
         for name, value in least.items():
             if not getattr(self, name) >= value:
                 raise ValueError(f"{name} must be at least {value}, got {getattr(self, name)!r}")
-        if not self.listing_events < self.fresh_rows:
+        if self.after_alarm == "rebase" and not self.listing_events < self.fresh_rows:
             raise ValueError(f"listing_events must be less than fresh_rows, got {self.listing_events!r}")
+        if self.rebase_after_events and not self.rebase_after_events > self.listing_events:
+            got = self.rebase_after_events
+            raise ValueError(f"rebase_after_events must be 0 or more than listing_events, got {got!r}")
         if not self.shift_sd > 0:
             raise ValueError(f"shift_sd must be greater than 0, got {self.shift_sd!r}")

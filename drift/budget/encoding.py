@@ -21,6 +21,9 @@ Row = Mapping[str, Any]
 
 CATEGORIES_MAX = 12
 """Streams of their own for the most frequent categories; the rest, and every new one, is `other`."""
+MISSING, NEW, OTHER = "missing", "new category", "other"
+QUALITY_ASPECTS = frozenset({MISSING, NEW})
+"""0/1 streams that say how good a column's data is, and not how its values are distributed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +43,9 @@ class ColumnCode:
     @property
     def aspects(self) -> tuple[str, ...]:
         """Its 0/1 streams, in order."""
-        own = () if self.numeric else (*(f"category {name}" for name in self.categories), "other")
-        return (*own, "missing")
+        rest = NEW if len(self.categories) < CATEGORIES_MAX else OTHER  # all that the reference had are named
+        own = () if self.numeric else (*(f"category {name}" for name in self.categories), rest)
+        return (*own, MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def top_categories(values: Sequence[str | None]) -> tuple[str, ...]:
 
 
 def category_marks(values: Sequence[str | None], categories: Sequence[str]) -> Marks:
-    """A row per category, then `other`, then `missing`; a missing value says nothing about the categories."""
+    """A row per category, then one for any other, then `missing`; a missing value says nothing about the categories."""
     other, missing = len(categories), len(categories) + 1
     places = {name: place for place, name in enumerate(categories)}
     codes = np.array([missing if value is None else places.get(value, other) for value in values], dtype=np.int64)

@@ -57,7 +57,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeat:
-    """With a reference that is held: the same change is still there."""
+    """With a reference that is held: a change is still there."""
 
     number: int
     """The alarm's whose episode it belongs to."""
@@ -65,10 +65,24 @@ class Repeat:
     example: int
     repeats: int
     """Of this episode."""
+    blame: Blame
+    """The column with most evidence this time."""
 
 
-Finding = Alarm | Listing | Repeat
-_KINDS: Mapping[str, type[Finding]] = {"alarm": Alarm, "listing": Listing, "repeat": Repeat}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """With a reference that is held: the end of an episode."""
+
+    number: int
+    """The alarm's whose episode it was."""
+    event: int
+    example: int
+    reason: Literal["quiet", "rebased"]
+    """`quiet`: nothing differs any more. `rebased`: it lasted, and a new reference is collected from the next row."""
+
+
+Finding = Alarm | Listing | Repeat | Over
+_KINDS: Mapping[str, type[Finding]] = {"alarm": Alarm, "listing": Listing, "repeat": Repeat, "over": Over}
 
 
 def plain_finding(finding: Finding) -> dict[str, Any]:

@@ -45,24 +45,32 @@ class References:
         self.losses_due = 0
         self._weight = self._joint_weight = 0.0
 
-    def collect(self, rows: int) -> None:
-        """Drop what there is and collect that many rows, of events and of examples."""
+    def collect(self, rows: int, losses: int) -> None:
+        """Drop what there is and collect that many rows of events, and losses of examples."""
+        self._collect_columns(rows)
+        self.collect_losses(losses)
+
+    def collect_losses(self, losses: int) -> None:
+        """The loss alone."""
+        if self._config.loss and LOSS not in self.refused:
+            self.losses, self.losses_due = [], losses
+            self.standings[LOSS] = Standing(column=LOSS, promise="collecting")
+
+    def _collect_columns(self, rows: int) -> None:
         columns = {name: column.kind for name, column in self._config.columns.items() if name not in self.refused}
         everything = (1.0 - LOSS_WEIGHT) if self._config.loss else 1.0
         self._weight = everything / max(1, len(columns) + self._config.joint)
         self._joint_weight = self._weight if self._config.joint else 0.0
         self.collection = Collection(columns) if columns else None
-        self.rows_due = self.losses_due = rows
-        self.standings = {name: Standing(column=name, promise="collecting") for name in columns}
-        if self._config.loss and LOSS not in self.refused:
-            self.losses = []
-            self.standings[LOSS] = Standing(column=LOSS, promise="collecting")
+        self.rows_due = rows
+        loss = {LOSS: self.standings[LOSS]} if LOSS in self.standings else {}
+        self.standings = {name: Standing(column=name, promise="collecting") for name in columns} | loss
         self.standings.update(self.refused)
 
     def given(self, columns: Mapping[str, Column], phases: Sequence[float]) -> None:
-        """A reference of somebody's choosing: nothing is refused any more."""
+        """A reference of somebody's choosing: no column is refused any more."""
         self.refused = {}
-        self.collect(self._config.reference_rows)
+        self._collect_columns(self._config.reference_rows)
         assert self.collection is not None
         missing = [name for name in self.collection.names if name not in columns]
         if missing:
@@ -119,6 +127,8 @@ class References:
         passed = self._qualified([sample])
         if sample.standing.promise == "dependent" and len(self.losses) < self._config.waiting_rows_max:
             self.losses_due = min(2 * len(self.losses), self._config.waiting_rows_max)
+        elif not passed and sample.standing.promise == "holds":  # not stable: a model that learns settles in time
+            self.losses, self.losses_due = [], len(self.losses)
         else:
             self.losses = None
         if not passed:
@@ -135,7 +145,8 @@ class References:
             p_value = p_values.get(name, 1.0)
             if p_value < INSTABILITY_P / self._tests:
                 standing = replace(standing, promise="not_stable", p_value=p_value)
-                if standing.rows >= UNCHECKED_ROWS:  # fewer are collected anew after each alarm: one may be unlucky
+                # Fewer are collected anew after each alarm, one may be unlucky; losses are tried again at once.
+                if standing.rows >= UNCHECKED_ROWS and name != LOSS:
                     self.refused[name] = standing
             elif standing.promise == "holds":
                 standing = replace(standing, p_value=p_value)

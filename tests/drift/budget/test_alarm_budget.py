@@ -16,6 +16,7 @@ from drift.budget import (
     AlarmBudgetConfig,
     Allowance,
     Listing,
+    Over,
     Period,
     Repeat,
     WatchedColumn,
@@ -52,6 +53,7 @@ SETTINGS = {
     "fresh_rows": 200,
     "listing_events": 60,
     "quiet_events": 150,
+    "rebase_after_events": 500,
     "period": Period(rows=24),
     "joint": True,
 }
@@ -88,6 +90,7 @@ def test_the_story_has_what_it_is_for(story):
         assert any(each.blame.subject.kind == "feature" for each in findings if isinstance(each, Alarm)), after
     assert {each.blame.clock for each in found["rebase"] if isinstance(each, Alarm)} == {"events", "examples"}
     assert any(isinstance(each, Repeat) for each in found["hold"])
+    assert {each.reason for each in found["hold"] if isinstance(each, Over)} == {"quiet", "rebased"}
 
 
 @settings(max_examples=6, deadline=None)
@@ -168,7 +171,7 @@ def test_the_order_of_the_columns_is_of_no_account():
         ("g0", lambda c, _: c / 2, "value", "spread x0.7"),
         ("g0", lambda c, rng: np.where(rng.random(c.size) < 0.2, np.nan, c), "missing", "odds x"),
         ("g0", lambda c, rng: np.where(rng.random(c.size) < 0.2, np.inf, c), "missing", "odds x"),
-        ("c0", lambda c, rng: np.where(rng.random(c.size) < 0.2, "new", c), "other", "odds x"),
+        ("c0", lambda c, rng: np.where(rng.random(c.size) < 0.2, "new", c), "new category", "odds x"),
         ("c0", lambda c, rng: np.where(rng.random(c.size) < 0.4, "k7", c), "category k7", "odds x"),
         ("c0", lambda c, rng: np.where(rng.random(c.size) < 0.2, None, c), "missing", "odds x"),
         ("d0", lambda c, rng: np.where(rng.random(c.size) < 0.5, "k40", c), "other", "odds x"),
@@ -251,6 +254,90 @@ def test_a_reference_that_is_held_makes_one_episode():
         range(1, 1 + sum(r.number == 1 for r in repeats))
     )
     assert len(repeats) > 20
+    assert {each.blame.subject.name for each in repeats} == {"g1"}
+    (over,) = [each for each in found if isinstance(each, Over)]
+    assert (over.number, over.reason) == (1, "quiet")
+    assert 3_900 < over.event <= 4_050  # a thousand events after the last repeat
+
+
+def test_a_change_that_took_long_to_see_is_not_over_for_a_short_silence():
+    """A quarter of a standard deviation shows every few hundred events: one episode until it goes, 5 seeds."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        columns, losses = gaussian(rng, 12_000, 4), errors(rng, 12_000)
+        columns["g1"][3_000:9_000] += 0.25
+        _, found = watched(columns, losses, 2_000, allowance="1 per 100000 events", after_alarm="hold")
+        alarms = [each.event for each in found if isinstance(each, Alarm)]
+        overs = [each.event for each in found if isinstance(each, Over)]
+        assert len(alarms) == 1, f"seed {seed}"
+        assert 1_000 < alarms[0] < 7_000, f"seed {seed}"
+        assert all(over > 7_000 for over in overs), f"seed {seed}"
+
+
+def test_a_change_that_lasts_is_the_new_normal():
+    """After so many events the episode ends, a new reference is collected, and the same level raises nothing more."""
+    rng = np.random.default_rng(5)
+    columns, losses = gaussian(rng, 9_000, 4), errors(rng, 9_000)
+    columns["g1"][2_000:] += 1
+
+    budget, found = watched(
+        columns, losses, 1_000, allowance="1 per 20000 events", after_alarm="hold", rebase_after_events=2_000
+    )
+
+    (alarm,) = [each for each in found if isinstance(each, Alarm)]
+    (over,) = [each for each in found if isinstance(each, Over)]
+    assert (over.reason, over.event) == ("rebased", alarm.event + 2_000)
+    assert found[-1] is over
+    assert {standing.promise for standing in budget.standings()} == {"holds"}
+
+
+def test_a_loss_is_not_over_while_no_labels_come():
+    """Silence is no recovery: events alone do not end an episode about the loss, examples at the old level do."""
+    rng = np.random.default_rng(6)
+    columns, losses = gaussian(rng, 12_000, 2), errors(rng, 12_000)
+    losses[2_000:3_000] = errors(rng, 1_000, 0.6)
+    budget = budget_of(columns, "1 per 20000 events", loss="indicator", after_alarm="hold", quiet_events=300)
+    budget.rebase(reference_of(columns, slice(1_000)), losses[:1_000])
+    rows = rows_of(columns)
+
+    found = feed(budget, rows[1_000:3_000], losses[1_000:3_000].tolist())
+    for row in rows[3_000:9_000]:
+        budget.event(row)
+    found += budget.evaluate()
+
+    assert [str(each.blame.subject) for each in found if isinstance(each, Alarm)] == ["loss"]
+    assert not any(isinstance(each, Over) for each in found)
+    assert any(isinstance(each, Over) for each in feed(budget, rows[9_000:], losses[9_000:].tolist()))
+
+
+def test_a_loss_that_falls_is_no_alarm_and_a_rise_from_there_is():
+    """A model that learns: from a third wrong to a tenth nobody is told, back to a third it is an alarm."""
+    rng = np.random.default_rng(8)
+    columns, losses = gaussian(rng, 9_000, 2), errors(rng, 9_000, 0.33)
+    losses[3_000:6_000] = errors(rng, 3_000, 0.1)
+
+    _, found = watched(columns, losses, 1_000, allowance="1 per 20000 events", after_alarm="hold")
+
+    alarm = found[0]
+    assert isinstance(alarm, Alarm)
+    assert str(alarm.blame.subject) == "loss"
+    assert 5_000 < alarm.example < 5_100
+
+
+def test_the_loss_of_a_model_that_has_not_settled_is_tried_again():
+    """A reference in which the loss falls is dropped for the next; features of such a kind are only observed."""
+    rng = np.random.default_rng(9)
+    columns, rates = gaussian(rng, 6_000, 2), np.concatenate([np.linspace(0.5, 0.1, 1_000), np.full(5_000, 0.1)])
+    losses = (rng.random(6_000) < rates).astype(float)
+    budget = budget_of(columns, "1 per 20000 events", loss="indicator", reference_rows=1_000)
+
+    promises = []
+    for start in range(0, 6_000, 500):
+        feed(budget, rows_of(columns)[start : start + 500], losses[start : start + 500].tolist())
+        promises += [standing.promise for standing in budget.standings() if standing.column == "(loss)"]
+
+    assert promises[1:3] == ["not_stable", "not_stable"]
+    assert promises[3:] == ["holds"] * 9
 
 
 def test_a_column_that_cries_wolf_is_only_observed():
