@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests wait more than they compute: up to four processes, each with a Kafka of its own. JOBS=0 for one, as --pdb needs.
+JOBS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal
 
 .PHONY: demo test test-faults test-night test-quality lint bench lock clean help
 
@@ -21,16 +24,16 @@ demo: $(READY)  ## real data through a real Kafka: online learning, drift, alert
 	$(BIN)/millrace demo
 
 test: $(READY)  ## the test suite, on a real Kafka; ARGS="-x tests/drift" for a part of it
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
-test-faults: $(READY)  ## all fault tests: kills, zombies, outages, damage (about 40 minutes); MILLRACE_SEED=N repeats one
-	$(BIN)/python -m pytest -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
+test-faults: $(READY)  ## all fault tests: kills, zombies, outages, damage (about 20 minutes); MILLRACE_SEED=N repeats one
+	$(PYTEST) -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
 
 test-night: $(READY)  ## the same with half an hour of mixed faults and a hundred thousand simulated schedules
-	MILLRACE_SOAK_S=1800 MILLRACE_SCHEDULES=25000 $(BIN)/python -m pytest -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
+	MILLRACE_SOAK_S=1800 MILLRACE_SCHEDULES=25000 $(PYTEST) -m "" tests/faults tests/state tests/stages/test_protocol.py $(ARGS)
 
 test-quality: $(READY)  ## all statistical tests: budgets, delays, refusals over many seeds (half an hour)
-	$(BIN)/python -m pytest -m "" tests/quality $(ARGS)
+	$(PYTEST) -m "" tests/quality $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
