@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RIVALS := .venv-bench
 # Tests wait more than they compute: up to four processes, each with a Kafka of its own. JOBS=0 for one, as --pdb needs.
 JOBS ?= auto
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal
@@ -41,14 +42,22 @@ lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## figures of docs/benchmarks.md
-	$(BIN)/python -m bench
+$(RIVALS)/.ready: requirements-bench.lock
+	@echo "making $(RIVALS): what millrace is compared with"
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock \
+	  || echo "not installed: the benchmarks say what they leave out"
+	@touch $@
+
+bench: $(READY) $(RIVALS)/.ready  ## figures of docs/benchmarks.md (hours); ARGS="--only beside" for a part of it
+	$(BIN)/python -m bench $(ARGS)
 
 lock: $(READY)  ## pin what pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local --extra s3 --extra dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local -c requirements-dev.lock pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate bench/rivals/requirements.in -o requirements-bench.lock
 
 clean:  ## stop the local broker; remove the virtual environment, caches and local data
 	@for folder in .millrace/kafka .millrace/demo/kafka; do \
 	  if [ -d $$folder ] && [ -x $(BIN)/millrace ]; then $(BIN)/millrace broker stop --folder $$folder; fi; done
-	rm -rf $(VENV) .millrace build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(RIVALS) .bench .millrace build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

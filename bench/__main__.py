@@ -12,6 +12,7 @@ BENCHES = {
     "drift_budget": "the false-alarm budget per event, and what qualifying a reference costs",
     "learners_cost": "predict, learn and score beside bare River",
     "stages": "merge, predict, join and learn without a broker",
+    "beside": "end to end beside hand-written loops, stock Faust, Quix Streams and Bytewax, on a real Kafka",
     "end_to_end": "one worker on a backlog, on a real Kafka",
     "memory": "bytes an id and a prediction that waits, and the processes as a whole, on a real Kafka",
     "trickle": "share of a core, event to prediction and label to learnt, at steady rates on a real Kafka",

@@ -11,30 +11,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import statistics
 import subprocess
 import sys
-import time
 
-from bench.pipeline import FEATURES, LOGISTIC, WITH_TREE, backlog, fresh, ground, pipeline
+from bench.pipeline import LOGISTIC, WITH_TREE, backlog, fresh, ground, pipeline
+from bench.unit import bare_river
 from streams.config_file import load
 
 CASES = {"scaled logistic": LOGISTIC, "with a Hoeffding tree": WITH_TREE}
-
-
-def bare_river(rows=20_000):
-    """CPU µs of River's own predict and learn, the unit that this machine's speed is read in."""
-    from river import linear_model, preprocessing  # noqa: PLC0415 - 3 s that `--help` need not pay
-
-    source = random.Random(1)
-    stream = [{name: source.gauss(0, 1) for name in FEATURES} for _ in range(rows)]
-    model = preprocessing.StandardScaler() | linear_model.LogisticRegression()
-    start = time.process_time()
-    for features in stream:
-        model.predict_proba_one(features)
-        model.learn_one(features, features["f0"] > 0)
-    return (time.process_time() - start) / rows * 1e6
 
 
 def run_worker(path, events, profile=None):

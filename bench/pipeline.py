@@ -23,9 +23,16 @@ from streams.kafka.partitioning import partition_of
 from streams.kafka.topics import topic_specs
 
 PARTITIONS, BLOCK = 4, 400
-FEATURES = tuple(f"f{place}" for place in range(8))
 LOGISTIC = {"champion": {"model": "logistic_regression"}}
 WITH_TREE = {**LOGISTIC, "tree": {"model": "hoeffding_tree"}}
+
+
+def names_of(width):
+    """Names of so many features."""
+    return tuple(f"f{place}" for place in range(width))
+
+
+FEATURES = names_of(8)
 
 
 @contextlib.contextmanager
@@ -37,7 +44,7 @@ def ground():
             yield folder, broker.status().bootstrap
 
 
-def pipeline(folder, bootstrap, name, *, candidates=None, inputs=None, **tables) -> Path:
+def pipeline(folder, bootstrap, name, *, candidates=None, inputs=None, names=FEATURES, **tables) -> Path:
     """A new pipeline's millrace.toml, its topics made; `inputs` names the pipeline whose inputs it reads."""
     home = folder / name
     home.mkdir()
@@ -49,7 +56,7 @@ def pipeline(folder, bootstrap, name, *, candidates=None, inputs=None, **tables)
         "kafka": {"bootstrap": bootstrap},
         "topics": topics,
         "target": {"task": "binary", "labels": [0, 1], "positive": 1},
-        "features": dict.fromkeys(FEATURES, "numeric"),
+        "features": dict.fromkeys(names, "numeric"),
         "models": {"candidates": candidates or LOGISTIC},
         **tables,
     }
@@ -64,15 +71,15 @@ def pipeline(folder, bootstrap, name, *, candidates=None, inputs=None, **tables)
 
 
 class Stream:
-    """Events of 8 numbers and their labels, the same in every run."""
+    """Events of numbers and their labels, the same in every run."""
 
-    def __init__(self, seed=1):
-        self.source, self.encode = random.Random(seed), msgspec.json.Encoder().encode
+    def __init__(self, seed=1, names=FEATURES):
+        self.source, self.encode, self.names = random.Random(seed), msgspec.json.Encoder().encode, names
 
     def pair(self, number):
         """(key, event, label) as bytes."""
         gauss = self.source.gauss
-        features = {name: gauss(0, 1) for name in FEATURES}
+        features = {name: gauss(0, 1) for name in self.names}
         label = int(features["f0"] + features["f1"] + gauss(0, 1) > 0)
         key = str(number)
         event = self.encode({"id": key, "features": features})
@@ -85,7 +92,7 @@ async def backlog(config: Config, events: int, told=lambda _: None):
         bootstrap_servers=config.kafka.bootstrap, acks="all", max_batch_size=1 << 20, linger_ms=0
     )
     await producer.start()
-    stream = Stream()
+    stream = Stream(names=tuple(config.features))
     for start in range(0, events, BLOCK):
         rows = [stream.pair(number) for number in range(start, min(events, start + BLOCK))]
         for topic, place in ((config.topic("features"), 1), (config.topic("labels"), 2)):

@@ -1,0 +1,61 @@
+"""Whether what a run published is what its model had to say."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from streams.kafka.reading import bounds, read_through, reader
+
+PROBABILITY_APART = 1e-9
+"""A kernel of our own may add in another order than River."""
+
+
+class Predicted(msgspec.Struct):
+    id: str
+    features: dict[str, float]
+    prediction: int
+    probabilities: dict[str, float]
+    version: int
+
+
+class Learnt(msgspec.Struct):
+    id: str
+    features: dict[str, float]
+    label: int
+
+
+async def records(config, topic, partitions, decode):
+    """Every record of a topic, partition by partition."""
+    found = []
+    async with reader({"bootstrap_servers": config.kafka.bootstrap}) as consumer:
+        for partition in range(partitions):
+            begin, end = await bounds(consumer, topic, partition)
+            async for rows in read_through(consumer, topic, partition, begin, end):
+                found.extend(decode(row.value) for row in rows)
+    return found
+
+
+def replay(config, events, model):
+    """Folds the examples, in the log's order, into a fresh model, and asks it of each event what it was asked then.
+
+    Answers how many predictions were found equal; asserts that all of them are, and that each event and each label is
+    there once.
+    """
+    predictions = asyncio.run(
+        records(config, config.topic("predictions"), config.topics.partitions, msgspec.json.Decoder(Predicted).decode)
+    )
+    examples = asyncio.run(records(config, config.topic("examples"), 1, msgspec.json.Decoder(Learnt).decode))
+    assert len({said.id for said in predictions}) == len(predictions) == events, f"{len(predictions)} of {events}"
+    assert len({each.id for each in examples}) == len(examples) == events, f"{len(examples)} of {events}"
+    predictions.sort(key=lambda said: said.version)
+    learnt = 0
+    for said in predictions:
+        for example in examples[learnt : said.version]:
+            model.learn_one(example.features, example.label == 1)
+        learnt = max(learnt, said.version)
+        p = model.predict_proba_one(said.features).get(True, 0.5)
+        assert abs(p - said.probabilities["1"]) <= PROBABILITY_APART, (said, p)
+        assert said.prediction == int(said.probabilities["1"] > 0.5), said
+    return len(predictions)
