@@ -4,11 +4,13 @@
 that gathers evidence, and the qualification of references.
 """
 
+from drift.allowance import Allowance
 from drift.budget.alarm_budget import AlarmBudget
-from drift.budget.allowance import Allowance
-from drift.budget.config import AlarmBudgetConfig, Period, WatchedColumn, parse_tolerance
+from drift.budget.config import AlarmBudgetConfig, WatchedColumn
 from drift.budget.findings import Alarm, Blame, Finding, Listing, Over, Repeat, Sensitivity
 from drift.budget.qualification import Standing
+from drift.period import Period
+from drift.tolerance import parse_tolerance
 
 __all__ = [
     "Alarm",

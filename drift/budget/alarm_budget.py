@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from drift.allowance import Rate
 from drift.budget.aftermath import Aftermath
-from drift.budget.allowance import Rate
 from drift.budget.bank import BLOCK
 from drift.budget.bets import FALLS
 from drift.budget.config import AlarmBudgetConfig

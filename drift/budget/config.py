@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from drift.budget.allowance import Allowance
+from drift.allowance import Allowance
 from drift.evidence import ColumnKind, Subject
+from drift.period import Period
+from drift.tolerance import TOLERANCE_MAX_SD
 
 AfterAlarm = Literal["rebase", "hold", "reset"]
 """What an alarm does to the reference.
@@ -16,52 +17,6 @@ AfterAlarm = Literal["rebase", "hold", "reset"]
 `rebase`: what came up to it is dropped and a new one collected. `hold`: it stays as it is, and what repeats is one
 episode. `reset`: it stays and goes on growing, for alarms known to be false.
 """
-
-TOLERANCE_MAX_SD = 1.0
-"""The boldest bet on the mean is on a shift of 1 sd; with more, little is left to win."""
-_TOLERANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?sd")
-_PERIOD = re.compile(r"(\d+(?:\.\d+)?) ?(rows|s|m|h|d)")
-_PERIOD_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def parse_tolerance(text: str, path: str = "tolerance") -> float:
-    """Standard deviations of `"0.1 sd"`.
-
-    Raises:
-        ValueError: It is not of that form, or over 1 sd.
-    """
-    found = _TOLERANCE.fullmatch(text.strip())
-    if not found or float(found[1]) > TOLERANCE_MAX_SD:
-        raise ValueError(f'{path} must be like "0.1 sd", at most {TOLERANCE_MAX_SD:g} sd, got {text!r}')
-    return float(found[1])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
-    """A season that is known to be there: one of the two is given."""
-
-    rows: float | None = None
-    ms: float | None = None
-
-    @classmethod
-    def parse(cls, text: str, path: str = "period") -> Period:
-        """Read `24h`, `7 d`, `48 rows`.
-
-        >>> Period.parse("24h").ms, Period.parse("48 rows").rows
-        (86400000.0, 48.0)
-
-        Raises:
-            ValueError: It is not of that form, or nothing.
-        """
-        found = _PERIOD.fullmatch(text.strip())
-        if not found or not float(found[1]) > 0:
-            raise ValueError(f'{path} must be like "24h" or "48 rows", got {text!r}')
-        length = float(found[1])
-        return cls(rows=length) if found[2] == "rows" else cls(ms=length * _PERIOD_MS[found[2]])
-
-    def phase(self, position: int, event_ms: int) -> float:
-        """Periods since an origin that does not matter."""
-        return position / self.rows if self.rows is not None else event_ms / (self.ms or 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

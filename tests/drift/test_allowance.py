@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from drift.budget.allowance import Allowance, Rate
-from drift.budget.config import Period, parse_tolerance
+from drift.allowance import Allowance, Rate
+from drift.period import Period
+from drift.tolerance import parse_tolerance
 
 GOOD = {
     "1 per 100000 events": 100_000,
