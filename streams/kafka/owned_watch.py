@@ -154,8 +154,7 @@ class OwnedWatch(Owned[Cut]):
     async def _order_report(self, due: ReportDue) -> None:
         config, reports = self.monitor.config, self.monitor.reports
         if config.reports.on_incident and due.phase is not None:
-            place = await asyncio.to_thread(reports.write, due.phase.incident, report_job(config, due))
-            reports.queue.put_nowait(place)
+            await reports.order(due.phase.incident, report_job(config, due))
 
     def feed(self, chunk: Chunk) -> None:
         """Rows of one input, from the agent."""

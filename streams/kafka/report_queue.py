@@ -26,11 +26,15 @@ class ReportQueue:
         self.folder, self.timeout_s, self.keep = folder, timeout_ms / 1000, keep
         self.queue: asyncio.Queue[Path] = asyncio.Queue()
 
-    def write(self, name: str, job: ReportJob) -> Path:
-        """Make the job durable; blocks on the disk."""
+    async def order(self, name: str, job: ReportJob) -> None:
+        """Make the job durable, to be rendered in its turn. A disk that refuses costs a page, never the monitor."""
         place = self.folder / name
-        write_job(place, job)
-        return place
+        try:
+            await asyncio.to_thread(write_job, place, job)
+        except (OSError, ValueError, TypeError) as error:  # the latter two are pyarrow's, for values it cannot hold
+            log.warning("report_not_rendered", report=name, reason=str(error)[:500])
+        else:
+            self.queue.put_nowait(place)
 
     async def run(self) -> None:
         """Render for ever."""
@@ -43,15 +47,19 @@ class ReportQueue:
             self.queue.task_done()
 
     async def _render(self, place: Path) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "drift.report_process",
-            str(place),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "DO_NOT_TRACK": "1"},
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "drift.report_process",
+                str(place),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, "DO_NOT_TRACK": "1"},
+            )
+        except OSError as error:
+            log.warning("report_not_rendered", report=place.name, reason=str(error)[:500])
+            return
         try:
             _, errors = await asyncio.wait_for(process.communicate(), self.timeout_s)
         except TimeoutError:
