@@ -12,7 +12,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
 
 from bench.rivals.hand_written_msgspec import Event, Example, Label, Prediction
-from bench.rivals.job import Baselines, Clock, job, model_of
+from bench.rivals.job import Baselines, Clock, answer, job, model_of
 
 
 def build(this, model, baselines, clock):
@@ -22,12 +22,12 @@ def build(this, model, baselines, clock):
     def predict(message):
         clock.first()
         event = event_of(message.value)
-        p = model.predict_proba_one(event.features).get(True, 0.5)
+        prediction, probabilities = answer(model.predict_proba_one(event.features))
         said = Prediction(
             event.id,
             event.features,
-            int(p > 0.5),
-            {"0": 1.0 - p, "1": p},
+            prediction,
+            probabilities,
             "champion",
             clock.learnt,
             baselines.encoded(),

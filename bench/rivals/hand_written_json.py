@@ -6,7 +6,7 @@ import json
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from bench.rivals.job import Baselines, Clock, job, model_of
+from bench.rivals.job import Baselines, Clock, answer, job, model_of
 
 
 def main():
@@ -38,12 +38,12 @@ def main():
         for message in messages:
             topic, record = message.topic(), json.loads(message.value())
             if topic == this.features:
-                p = model.predict_proba_one(record["features"]).get(True, 0.5)
+                said, probabilities = answer(model.predict_proba_one(record["features"]))
                 prediction = {
                     "id": record["id"],
                     "features": record["features"],
-                    "prediction": int(p > 0.5),
-                    "probabilities": {"0": 1.0 - p, "1": p},
+                    "prediction": said,
+                    "probabilities": probabilities,
                     "model": "champion",
                     "version": clock.learnt,
                     "candidates": baselines.said(),

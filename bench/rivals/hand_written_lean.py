@@ -9,7 +9,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from bench.rivals.hand_written_msgspec import Event, Label, Prediction
-from bench.rivals.job import Clock, job, model_of
+from bench.rivals.job import Clock, answer, job, model_of
 
 NOBODY = msgspec.Raw(b"{}")
 
@@ -47,12 +47,12 @@ def main():
         for message in messages:
             if message.topic() == this.features:
                 event = event_of(message.value())
-                p = model.predict_proba_one(event.features).get(True, 0.5)
+                prediction, probabilities = answer(model.predict_proba_one(event.features))
                 said = Prediction(
                     event.id,
                     event.features,
-                    int(p > 0.5),
-                    {"0": 1.0 - p, "1": p},
+                    prediction,
+                    probabilities,
                     "champion",
                     clock.learnt,
                     NOBODY,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from bench.rivals.job import Baselines, Clock, job, model_of
+from bench.rivals.job import Baselines, Clock, answer, job, model_of
 
 
 class Event(msgspec.Struct):
@@ -25,8 +25,8 @@ class Label(msgspec.Struct):
 class Prediction(msgspec.Struct):
     id: str
     features: dict[str, float]
-    prediction: int
-    probabilities: dict[str, float]
+    prediction: int | None
+    probabilities: dict[str, float] | None
     model: str
     version: int
     candidates: msgspec.Raw
@@ -74,12 +74,12 @@ def main():
             topic, value = message.topic(), message.value()
             if topic == this.features:
                 event = event_of(value)
-                p = predict(event.features).get(True, 0.5)
+                prediction, probabilities = answer(predict(event.features))
                 said = Prediction(
                     event.id,
                     event.features,
-                    int(p > 0.5),
-                    {"0": 1.0 - p, "1": p},
+                    prediction,
+                    probabilities,
                     "champion",
                     clock.learnt,
                     baselines.encoded(),

@@ -53,6 +53,14 @@ def model_of(kind, names):
     return forest_of_10
 
 
+def answer(shares):
+    """Prediction and probabilities of what River said; a model that has learnt nothing may have nothing to say."""
+    if not shares:
+        return None, None
+    p = shares.get(True, 0.0)
+    return int(p > 0.5), {"0": 1.0 - p, "1": p}
+
+
 class Baselines:
     """The label learnt last, and the share of each label: what millrace publishes beside every prediction."""
 

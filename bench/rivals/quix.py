@@ -10,7 +10,7 @@ import tempfile
 from quixstreams import Application
 from quixstreams.models import TopicConfig
 
-from bench.rivals.job import Baselines, Clock, job, model_of
+from bench.rivals.job import Baselines, Clock, answer, job, model_of
 
 
 def main():
@@ -34,12 +34,12 @@ def main():
 
     def predict(event, _key, timestamp_ms, _headers):
         clock.first()
-        p = model.predict_proba_one(event["features"]).get(True, 0.5)
+        said, probabilities = answer(model.predict_proba_one(event["features"]))
         return {
             "id": event["id"],
             "features": event["features"],
-            "prediction": int(p > 0.5),
-            "probabilities": {"0": 1.0 - p, "1": p},
+            "prediction": said,
+            "probabilities": probabilities,
             "model": "champion",
             "version": clock.learnt,
             "candidates": baselines.said(),

@@ -12,7 +12,7 @@ import tempfile
 import faust
 import uvloop
 
-from bench.rivals.job import Baselines, Clock, job, model_of
+from bench.rivals.job import Baselines, Clock, answer, job, model_of
 
 
 class Event(faust.Record, serializer="json"):
@@ -54,12 +54,12 @@ def build(this, model, baselines, clock, finished):
         async for event in stream.events():
             clock.first()
             message, value = event.message, event.value
-            p = model.predict_proba_one(value.features).get(True, 0.5)
+            said, probabilities = answer(model.predict_proba_one(value.features))
             prediction = {
                 "id": value.id,
                 "features": value.features,
-                "prediction": int(p > 0.5),
-                "probabilities": {"0": 1.0 - p, "1": p},
+                "prediction": said,
+                "probabilities": probabilities,
                 "model": "champion",
                 "version": clock.learnt,
                 "candidates": baselines.said(),
