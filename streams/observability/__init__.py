@@ -1,0 +1,1 @@
+"""What the tools people already have may ask: figures for Prometheus, health for supervisors, webhooks, AsyncAPI."""
