@@ -70,5 +70,5 @@ async def _accept(worker: Worker, shard: int, record: ModelVersion) -> None:
     except StateError as error:  # pruned meanwhile, or written with other settings: a newer one will come
         log.warning("version_not_loaded", shard=shard, version=record.version, reason=str(error))
         return
-    worker.followed[shard] = FollowedModel(candidates, record.version)
+    worker.followed[shard] = FollowedModel(candidates, record.version, record.published_ms)
     log.info("version_followed", shard=shard, version=record.version)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
@@ -40,10 +41,13 @@ class Owned(ABC, Generic[C]):
         self.ready = False
         """State is loaded: chunks are taken, positions are known."""
         self.stopping = False
-        self.pace = Pace()
+        self.worked = member.work_of(name)
+        self.pace = Pace(self.worked.took)
         self.pause_s = self.pauses_s = 0.0
         """How long the last cut held the loop, and all of them."""
         self.saving: asyncio.Task[None] | None = None
+        self.saved_ms = 0
+        """When the newest checkpoint of this owner became durable, by this machine's clock; 0 before the first."""
         self.runner: asyncio.Task[None] | None = None
         self.outflow: Outflow
         self.holes: Holes
@@ -60,6 +64,7 @@ class Owned(ABC, Generic[C]):
     async def _run(self, *, parked: bool) -> None:
         if not parked:
             await self.restore()
+            self.worked.follow(self.name, self.ledger)
         await self.before_work()
         self.ready = True
         await self.member.seek_and_resume(self.positions())
@@ -89,8 +94,14 @@ class Owned(ABC, Generic[C]):
             cut = self.cut()
             self.pause_s = time.perf_counter() - started
             self.pauses_s += self.pause_s
+            self.worked.pauses.observe(self.pause_s)
             log.debug("cut", name=self.name, pause_ms=round(self.pause_s * 1000, 2))
-            self.saving = self.member.spawn(self.checkpoint(cut), f"{self.name}-checkpoint")
+            self.saving = self.member.spawn(self._written(cut, started), f"{self.name}-checkpoint")
+
+    async def _written(self, cut: C, started: float) -> None:
+        await self.checkpoint(cut)
+        self.worked.writes.observe(time.perf_counter() - started)
+        self.saved_ms = int(time.time() * 1000)
 
     async def park(self) -> bool:
         """Revoked: finish the step, make a last cut durable; True if the state may be used again."""
@@ -109,6 +120,16 @@ class Owned(ABC, Generic[C]):
         self.forget_buffered()
         await self.save(self.cut())
         return True
+
+    @property
+    def ledger(self) -> Counter[str]:
+        """What it has counted so far, of all that its state holds."""
+        return Counter()
+
+    @property
+    def saved_bytes(self) -> int:
+        """Size of the newest checkpoint of this owner."""
+        return 0
 
     @abstractmethod
     async def restore(self) -> None:

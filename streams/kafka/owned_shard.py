@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,7 +77,9 @@ class OwnedShard(Owned[Cut]):
         self.cut_at = self.snapshot_s = 0.0
         self.frozen = False
         """Somebody looks at the candidates: they must not learn."""
-        self.published_at = 0.0
+        self.published_at = self.learnt_at = 0.0
+        self.scores: dict[str, Any] = {}
+        """As published last."""
         self.unpublished = False
         """A cut is newer than the newest published version."""
         self.published: deque[Stored] = deque()
@@ -115,6 +117,16 @@ class OwnedShard(Owned[Cut]):
             seconds=round(time.perf_counter() - started, 3),
         )
 
+    @property
+    def ledger(self) -> Counter[str]:
+        """See `Owned`."""
+        return self.learner.ledger
+
+    @property
+    def saved_bytes(self) -> int:
+        """See `Owned`."""
+        return self.durable.bytes_last
+
     async def _was_published(self, consumer: Any) -> bool:
         topic = self.worker.config.topic("models")
         async for rows in read_through(consumer, topic, 0, *await bounds(consumer, topic, 0)):
@@ -145,6 +157,10 @@ class OwnedShard(Owned[Cut]):
         started = time.thread_time()
         dead = self.learner.learn(part)
         self.pace.took(len(part), time.thread_time() - started)
+        if (taught := self.learner.taught) is not None:
+            self.learnt_at = time.monotonic()
+            oldest_ms, newest_ms, count = taught
+            self.worked.passed(oldest_ms, newest_ms, time.time() * 1000, count)
         if held and not self.worker.catching_up(self.shard):
             self.worker.kick()
         for letter in dead:
@@ -228,7 +244,7 @@ class OwnedShard(Owned[Cut]):
         self.unpublished = True
         if cut.scores is None:
             return
-        self.published_at, self.unpublished = time.monotonic(), False
+        self.published_at, self.unpublished, self.scores = time.monotonic(), False, cut.scores
         config = self.worker.config
         stored = await kept(self.worker.store.put_object, "snapshots", self.name, await cut.candidates)
         record = ModelVersion(
@@ -267,8 +283,8 @@ def learner_from(config: Config, shard: int, saved: Mapping[str, Any] | None) ->
 class FollowedModel:
     """Another worker's shard: the newest published version of its candidates."""
 
-    def __init__(self, candidates: Candidates, version: int) -> None:
-        self.candidates, self.version = candidates, version
+    def __init__(self, candidates: Candidates, version: int, published_ms: int = 0) -> None:
+        self.candidates, self.version, self.published_ms = candidates, version, published_ms
         self.champion: str = candidates.champion
 
     def predict(self, features: Mapping[str, float | int | str]) -> dict[str, Said]:

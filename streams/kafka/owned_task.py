@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,6 +63,8 @@ class OwnedTask(Owned[Cut]):
     def hold(self, task: Task) -> None:
         """This is the state from now on."""
         self.task, self.inputs = task, Inputs(self.worker, task.merge.inputs, BUFFER_ROWS)
+        if task.classes is not None:
+            self.worker.work["class"].follow(self.name, task.classes)
 
     async def before_work(self) -> None:
         """There must be something to predict with."""
@@ -120,6 +123,16 @@ class OwnedTask(Owned[Cut]):
             )
         return begin, end
 
+    @property
+    def ledger(self) -> Counter[str]:
+        """See `Owned`."""
+        return self.task.ledger
+
+    @property
+    def saved_bytes(self) -> int:
+        """See `Owned`."""
+        return self.durable.bytes_last
+
     # -- work ----------------------------------------------------------------------------------------------------
 
     async def advance(self) -> bool:
@@ -146,9 +159,7 @@ class OwnedTask(Owned[Cut]):
     async def _emit(self, emitted: Emitted) -> None:
         worker = self.worker
         if emitted.predictions:
-            await self.outflow.send(
-                self.out_topic, self.partition, emitted.predictions, _Acknowledged(self, emitted.sources)
-            )
+            await self.outflow.send(self.out_topic, self.partition, emitted.predictions, _Acknowledged(self, emitted))
         if emitted.examples:
             note: Callable[[int, int], None] = worker.examples_noted(self.shard)
             await self.outflow.send(worker.config.topic("examples"), self.shard, emitted.examples, note)
@@ -210,10 +221,11 @@ class OwnedTask(Owned[Cut]):
 class _Acknowledged:
     """Tells the task where its predictions lie, batch by batch."""
 
-    __slots__ = ("owned", "sources")
+    __slots__ = ("first_ms", "last_ms", "owned", "sources")
 
-    def __init__(self, owned: OwnedTask, sources: list[int]) -> None:
-        self.owned, self.sources = owned, sources
+    def __init__(self, owned: OwnedTask, emitted: Emitted) -> None:
+        self.owned, self.sources = owned, emitted.sources
+        self.first_ms, self.last_ms = emitted.first_ms, owned.task.now_ms
 
     def __call__(self, base: int, count: int) -> None:
         owned = self.owned
@@ -221,3 +233,4 @@ class _Acknowledged:
         sources, self.sources = self.sources[:count], self.sources[count:]
         owned.task.acknowledged(sources, first)
         owned.acknowledged_end = max(owned.acknowledged_end, first + count)
+        owned.worked.passed(self.first_ms, self.last_ms, time.time() * 1000, count)

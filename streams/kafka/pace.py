@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 STEP_S = 0.005
 ROWS_MAX = 200
 
@@ -15,12 +17,14 @@ class Pace:
     5
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[int, float], None] = lambda _rows, _seconds: None) -> None:
+        self._told = told
         self.rows = ROWS_MAX // 4
         self._row_s = 0.0
 
     def took(self, rows: int, seconds: float) -> None:
         """One step's rows and its CPU time: waiting for a busy machine is no reason for smaller and dearer steps."""
+        self._told(rows, seconds)
         cost = seconds / max(rows, 1)
         self._row_s = cost if self._row_s == 0 else 0.8 * self._row_s + 0.2 * cost
         self.rows = max(1, min(ROWS_MAX, int(STEP_S / self._row_s))) if self._row_s > 0 else ROWS_MAX

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from streams.kafka.owned_task import OwnedTask
 from streams.kafka.partitioning import KeySample
 from streams.kafka.reading import bounds
 from streams.kafka.sending import Outflow
+from streams.observability.reasons import reason_class
 from streams.stages.candidates import build_candidates
 from streams.stages.decoding import Decoding
 from streams.stages.task import DeadLetter, Predictor, TaskConfig
@@ -59,6 +61,10 @@ class Worker(Member):
         self.shards: dict[int, OwnedShard] = {}
         self.parked: dict[str, OwnedTask | OwnedShard] = {}
         self.followed: dict[int, FollowedModel] = {}
+        self.letters: Counter[tuple[str, str]] = Counter()
+        """Dead letters sent by this process, by topic and kind of reason."""
+        self.examples_ends: Counter[int] = Counter()
+        """By shard, as far as the answers to this worker's own examples tell."""
         self.following = asyncio.Event()
         """Set once `models` was read to its end."""
         self.read("intake", ("features", "labels"), self._intake)
@@ -130,7 +136,10 @@ class Worker(Member):
         owned = self.shards.get(shard)
 
         def note(base: int, count: int) -> None:
-            if owned is not None and base >= 0:
+            if base < 0:
+                return
+            self.examples_ends[shard] = max(self.examples_ends[shard], base + count)
+            if owned is not None:
                 owned.acknowledged_end = max(owned.acknowledged_end, base + count)
 
         return note
@@ -144,6 +153,7 @@ class Worker(Member):
         """Send a record that cannot be read where people can look at it."""
         key, value, headers = dead_letter(letter, self.config.input.event_bytes_max)
         await outflow.send_one(self.config.topic("dead-letters"), key, value, headers=headers)
+        self.letters[letter.topic, reason_class(letter.reason)] += 1
         log.warning("dead_letter", at=key.decode(), reason=letter.reason)
 
     async def start_offset(self, consumer: aiokafka.AIOKafkaConsumer, partition: TP) -> int:

@@ -85,6 +85,8 @@ class Learner:
         self.version: int = saved.get("next", 0)
         self.learnt = Learnt(saved.get("learnt"))
         self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
+        self.taught: tuple[int, int, int] | None = None
+        """Of the last `learn`: record times of its first and last label, and how many it learnt; None for none."""
         self.chain: bytes = saved.get("chain", b"")
         """Hash over the learnt labels in their order: equal chains mean equal histories."""
 
@@ -118,6 +120,7 @@ class Learner:
                 fresh.append((row, example))
                 chain = _link(b"%b%d/%d" % (chain, partition, offset), digest_size=16).digest()
         self.chain = chain
+        self.taught = (fresh[0][1].label_ms, fresh[-1][1].label_ms, len(fresh)) if fresh else None
         if fresh:
             dead += self._learn(fresh)
             dead.sort(key=_offset)

@@ -69,6 +69,8 @@ class Emitted:
     dead: list[DeadLetter] = field(default_factory=list)
     rows: int = 0
     """Input rows the step took."""
+    first_ms: int = 0
+    """Record time of the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,8 @@ class Task:
         self.waiting = WaitingLabels(saved.get("waiting"))
         self.now_ms: int = saved.get("now_ms", 0)
         self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
+        self.classes: Counter[Label | None] | None = None if decoding.target.kind == "regression" else Counter()
+        """Predictions made by this object, by class: for those who watch, no part of the state."""
         self._encoded: dict[str, tuple[Said, msgspec.Raw]] = {}
         """By candidate: what it said last, and its JSON. Baselines say the same object until something is learnt."""
         self._sent: deque[tuple[int, int]] = deque()
@@ -170,7 +174,7 @@ class Task:
         turns = self.merge.take(limit)
         if not turns:
             return None
-        out = Emitted(rows=len(turns))
+        out = Emitted(rows=len(turns), first_ms=turns[0].ms)
         for ms, rank, _, offset, row in turns:
             if ms > self.now_ms:
                 self.now_ms = ms
@@ -223,6 +227,8 @@ class Task:
                     known = self._encoded[name] = output, msgspec.Raw(encode(Output(*output)))
                 others[name] = known[1]
         prediction, probabilities = said[served]
+        if self.classes is not None:
+            self.classes[prediction] += 1
         return encode(
             Prediction(
                 event.id,

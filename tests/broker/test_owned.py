@@ -7,6 +7,7 @@ import pytest
 
 from streams.errors import BrokerError
 from streams.kafka.owned import Owned
+from streams.observability.work import Work
 
 FEW = 20
 """Turns of the event loop after which nothing moves any more that could."""
@@ -49,6 +50,9 @@ class Process:
 
     def __init__(self):
         self.producer, self.tasks = Producer(), []
+
+    def work_of(self, _name):
+        return Work()
 
     def spawn(self, work, _name):
         self.tasks.append(asyncio.get_running_loop().create_task(work))
