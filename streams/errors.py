@@ -6,6 +6,7 @@ All are `MillraceError`s:
 - `BrokerError`, for the operator: Kafka cannot be reached or refuses.
 - `MessageError`, for the producer: this record is unreadable and becomes a dead letter.
 - `StateError`, for the operator: a checkpoint does not fit the log or the config.
+- `StalledError`, for the supervisor: this process gets nowhere, another one may.
 """
 
 from __future__ import annotations
@@ -33,3 +34,7 @@ class MessageError(MillraceError):
 
 class StateError(MillraceError):
     """A checkpoint does not fit the log, the config or this version; the message names the command that mends it."""
+
+
+class StalledError(MillraceError):
+    """Nothing moves although more and more waits, and neither Kafka nor the store is to blame."""

@@ -11,7 +11,7 @@ import typer
 
 from streams.cli.main import BROKER_LOST, INTERNAL
 from streams.cli.terminal import complain
-from streams.errors import BrokerError, MillraceError
+from streams.errors import BrokerError, MillraceError, StalledError
 from streams.kafka.process import run_until_stopped
 from streams.state.place import StoreAwayError
 
@@ -26,7 +26,7 @@ def run_to_the_end(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -
     """
     try:
         run_until_stopped(main)
-    except (BrokerError, StoreAwayError) as error:  # the broker was there at the start
+    except (BrokerError, StoreAwayError, StalledError) as error:  # the broker was there at the start
         complain(str(error))
         raise typer.Exit(BROKER_LOST) from error
     except MillraceError:

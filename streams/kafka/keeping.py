@@ -23,6 +23,9 @@ AGAIN_S = 1.0
 OUTAGE_S = 120.0
 """How long a lost store is waited for before the process ends with its error; as long as a lost broker."""
 
+_WAITING: set[object] = set()
+"""Calls of this process that wait for their store."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -39,18 +42,27 @@ async def kept(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T
 async def repeated(call: Callable[[], T], again_s: float, outage_s: float) -> T:
     """As `kept`, with these times."""
     away_at: float | None = None
-    while True:
-        try:
-            answer = await asyncio.to_thread(call)
-        except StoreAwayError as error:
-            now = time.monotonic()
-            if away_at is None:
-                away_at = now
-                log.warning("store_lost", reason=str(error), doing="waiting for it; nothing is lost")
-            elif now - away_at > outage_s:
-                raise
-            await asyncio.sleep(again_s)
-        else:
-            if away_at is not None:
-                log.info("store_back", seconds=round(time.monotonic() - away_at, 1))
-            return answer
+    try:
+        while True:
+            try:
+                answer = await asyncio.to_thread(call)
+            except StoreAwayError as error:
+                now = time.monotonic()
+                if away_at is None:
+                    away_at = now
+                    _WAITING.add(call)
+                    log.warning("store_lost", reason=str(error), doing="waiting for it; nothing is lost")
+                elif now - away_at > outage_s:
+                    raise
+                await asyncio.sleep(again_s)
+            else:
+                if away_at is not None:
+                    log.info("store_back", seconds=round(time.monotonic() - away_at, 1))
+                return answer
+    finally:
+        _WAITING.discard(call)
+
+
+def store_away() -> bool:
+    """Whether any call waits for its store."""
+    return bool(_WAITING)

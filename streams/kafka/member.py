@@ -11,9 +11,10 @@ import contextlib
 import gc
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiokafka
 import structlog
@@ -25,9 +26,16 @@ from streams.config import Config
 from streams.errors import BrokerError
 from streams.kafka.app import build_app
 from streams.kafka.durable import Identity
+from streams.kafka.keeping import store_away
 from streams.kafka.reachable import watch_broker
 from streams.kafka.seam import ChunkSchema
+from streams.kafka.watchdog import watch_progress
+from streams.observability.health import Condition, Progress, State
+from streams.observability.work import Work
 from streams.state.store import Store
+
+if TYPE_CHECKING:
+    from streams.kafka.owned import Owned
 
 log = structlog.get_logger()
 
@@ -58,6 +66,13 @@ class Member(ABC):
         self.scratch = Path(self.temporary.name)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.background: set[asyncio.Task[None]] = set()
+        self.role = role
+        self.work: defaultdict[str, Work] = defaultdict(Work)
+        """By kind of stage."""
+        self.progress = Progress()
+        self.ends: dict[TP, int] = {}
+        """Of the inputs' logs, as asked every few seconds; what is fetched may know better."""
+        self.joined = self.broker_away = False
         self.app = build_app(config, f"{config.name}.{role}", self.scratch, **settings)
         self.app.stage, self.app.sizes = self, {}
         revoked: Any = self._revoked  # Faust's type of a receiver fits no method
@@ -91,6 +106,11 @@ class Member(ABC):
     def kick(self) -> None:
         """See `seam.Stage`."""
 
+    @property
+    @abstractmethod
+    def owned(self) -> Sequence[Owned[Any]]:
+        """Everything that is assigned here."""
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; raises what ended it otherwise."""
         gc.collect()
@@ -100,7 +120,8 @@ class Member(ABC):
         await self.app.start()
         for name, service in self.services().items():
             self.spawn(service, name)
-        self.spawn(watch_broker(self.producer.client, self._in_group), "broker")
+        self.spawn(watch_broker(self.producer.client, self._in_group, tell=self._broker_answers), "broker")
+        self.spawn(watch_progress(self), "watchdog")
         stopping = asyncio.ensure_future(stop.wait())
         ends: list[asyncio.Future[Any]] = [stopping, self.failed, asyncio.ensure_future(self._app_crash())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -146,6 +167,59 @@ class Member(ABC):
         """End the process with this error; the first one counts."""
         if not self.failed.done():
             self.failed.set_exception(error)
+
+    # -- how it is -----------------------------------------------------------------------------------------------
+
+    def work_of(self, stage: str) -> Work:
+        """Where a stage of this name counts: `task-3` with the other tasks."""
+        return self.work[stage.partition("-")[0]]
+
+    def inputs(self) -> dict[TP, int]:
+        """Where the stages that work have come to."""
+        return {tp: offset for owned in self.owned if owned.ready for tp, offset in owned.positions().items()}
+
+    def places(self) -> dict[str, int]:
+        """The same by `topic/partition`."""
+        return {f"{tp.topic}/{tp.partition}": offset for tp, offset in self.inputs().items()}
+
+    def lag(self) -> dict[TP, int]:
+        """Offsets that are there and not taken."""
+        fetched = self.consumer.ends
+        return {
+            tp: max(0, max(self.ends.get(tp, 0), fetched.get(tp, 0)) - offset) for tp, offset in self.inputs().items()
+        }
+
+    def excuse(self) -> str:
+        """Why nothing has to move, empty if something has to."""
+        if self.broker_away:
+            return "kafka"
+        if store_away():
+            return "the state store"
+        if not self.joined:
+            return "its consumer group"
+        return "" if all(owned.ready for owned in self.owned) else "its state"
+
+    def condition(self) -> Condition:
+        """How it is now."""
+        excuse, stalled_s = self.excuse(), self.progress.stalled_s
+        loaded = self.joined and all(owned.ready for owned in self.owned)
+        return Condition(
+            state=self._state(loaded=loaded),
+            ready=loaded,
+            waits_for=excuse,
+            stalled_s=stalled_s,
+            well=stalled_s * 1000 < self.config.health.unhealthy_after_ms,
+        )
+
+    def _state(self, *, loaded: bool) -> State:
+        if not self.joined:
+            return "joining"
+        if not loaded:
+            return "restoring"
+        return "working" if self.owned else "standing_by"
+
+    def _broker_answers(self, answers: bool) -> None:  # noqa: FBT001 - what is heard
+        self.broker_away = not answers
 
     # -- Kafka ---------------------------------------------------------------------------------------------------
 
@@ -207,10 +281,12 @@ class Member(ABC):
     async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         if revoked:
             log.info("partitions_revoked", count=len(revoked))
+        self.joined = False
         await self.park()
 
     async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         await self.assign(set(assigned))
+        self.joined = True
 
 
 def _in_words(error: BaseException) -> BaseException:

@@ -5,7 +5,7 @@ Its assignor gives every partition to one member; the others stand by. What it d
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -37,6 +37,11 @@ class Monitor(Member):
     def services(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Beside the agent."""
         return {"reports": self.reports.run()}
+
+    @property
+    def owned(self) -> Sequence[OwnedWatch]:
+        """Its one, while it is the active one."""
+        return [] if self.watch is None else [self.watch]
 
     async def assign(self, partitions: set[TP]) -> None:
         """Everything, or nothing: then stand by."""

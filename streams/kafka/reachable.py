@@ -33,9 +33,16 @@ STUCK_S = 30.0
 
 
 async def watch_broker(
-    client: Any, in_group: Callable[[], bool], *, look_s: float = LOOK_S, stuck_s: float = STUCK_S
+    client: Any,
+    in_group: Callable[[], bool],
+    *,
+    tell: Callable[[bool], None] = lambda _: None,
+    look_s: float = LOOK_S,
+    stuck_s: float = STUCK_S,
 ) -> None:
     """Ask any broker that `client` (aiokafka's) knows, every second for ever: a small request on an open connection.
+
+    `tell` hears each time whether one has answered.
 
     Raises:
         BrokerError: `in_group` was false for `stuck_s`, and Kafka answered all the time.
@@ -45,6 +52,7 @@ async def watch_broker(
     while True:
         await asyncio.sleep(look_s)
         answers = await _answers(client)
+        tell(answers)
         if not answers or in_group():
             well_at = time.monotonic()
         elif time.monotonic() - well_at > stuck_s:
