@@ -1,11 +1,12 @@
-# Two stages: the first builds the wheel, with the build backend from the lock; the second has no build tools.
-FROM python:3.11-slim-bookworm AS build
+# Two stages: the first has a C compiler and builds the wheel, with the build backend from the lock; the second has
+# no build tools.
+FROM python:3.11-bookworm AS build
 WORKDIR /build
 COPY requirements-dev.lock ./
 # Of the development lock only the build backend, with its hashes.
 RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > build.lock \
     && pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r build.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml setup.py README.md ./
 COPY streams ./streams
 COPY learners ./learners
 COPY drift ./drift

@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements-dev.lock pyproject.toml
+$(READY): requirements-dev.lock pyproject.toml setup.py learners/_fused.c
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "millrace needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11")'
 	@echo "making $(VENV): over a hundred packages, some minutes the first time"
 	$(PYTHON) -m venv $(VENV)
@@ -60,4 +60,4 @@ lock: $(READY)  ## pin what pyproject.toml allows, with hashes
 clean:  ## stop the local broker; remove the virtual environment, caches and local data
 	@for folder in .millrace/kafka .millrace/demo/kafka; do \
 	  if [ -d $$folder ] && [ -x $(BIN)/millrace ]; then $(BIN)/millrace broker stop --folder $$folder; fi; done
-	rm -rf $(VENV) $(RIVALS) .bench .millrace build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf learners/*.so $(VENV) $(RIVALS) .bench .millrace build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

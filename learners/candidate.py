@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from learners.allowlist import Allowlist
+from learners.kernel import Kernel, kernel
 from learners.output import NOT_FINITE, NOTHING, Features, Output, predictor
 from learners.pipelines import Model
 from learners.shortcut import shortcut
@@ -43,7 +44,16 @@ class Candidate:
     snapshot and learns the journal again, so the bad example leaves no trace.
     """
 
-    def __init__(self, name: str, model: Model, target: Target, allow: Allowlist, failures_max: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        target: Target,
+        allow: Allowlist,
+        failures_max: int,
+        *,
+        kernels: bool = True,
+    ) -> None:
         self.name = name
         self.failures = 0
         """Examples it could not learn, ever."""
@@ -53,18 +63,28 @@ class Candidate:
         self._target = target
         self._allow = allow
         self._failures_max = failures_max
+        self._kernels = kernels
         self.journal: list[Row] = []
         self._learnt_before = 0  # the journal
         self._snapshot = dumps(model)
         self._take(loads(self._snapshot, allow))  # a model that cannot come back is refused now, not after a crash
 
     def _take(self, model: Model) -> None:
-        self.model = model
-        quick = shortcut(model)
+        self._model = model
+        self.kernel: Kernel | None = kernel(model) if self._kernels else None
+        """What does the model's arithmetic for it; None if River does."""
+        quick = self.kernel or shortcut(model)
         self._learn_one: Callable[[Features, Any], object] = quick.learn_one
         self.predict: Callable[[Features], Output] = predictor(quick, self._target)
 
-    def learn(self, rows: Sequence[Row]) -> list[tuple[int, Failure]]:
+    @property
+    def model(self) -> Model:
+        """The River model, with everything learnt in it."""
+        if self.kernel is not None:
+            self.kernel.sync()
+        return self._model
+
+    def learn(self, rows: list[Row]) -> list[tuple[int, Failure]]:
         """Fold in examples in their order; answers (place in `rows`, failure) for those it could not learn.
 
         How they were grouped makes no difference. The mappings are kept: do not change them.
@@ -73,13 +93,7 @@ class Candidate:
         at = 0
         while at < len(rows) and not self.suspended:
             part = rows[at : at + LOOK_EVERY - self.learnt % LOOK_EVERY]
-            learn_one, learnt, error = self._learn_one, 0, ""
-            try:
-                for features, answer in part:
-                    learn_one(features, answer)
-                    learnt += 1
-            except Exception as problem:  # noqa: BLE001 - a model may raise anything; nothing else runs in here
-                error = type(problem).__name__
+            learnt, error = self._fold(part)
             if learnt:
                 self.journal += part[:learnt]
                 self.streak = 0
@@ -90,6 +104,23 @@ class Candidate:
             elif self.learnt % LOOK_EVERY == 0 and (failure := self._look(part[-1][0])) is not None:
                 failures.append((at - 1, failure))
         return failures
+
+    def _fold(self, rows: list[Row]) -> tuple[int, str]:
+        """Into the model: how many, and the type of what then was raised, if anything was."""
+        learn_one, learnt = self._learn_one, 0
+        try:
+            if self.kernel is None:
+                for features, answer in rows:
+                    learn_one(features, answer)
+                    learnt += 1
+            else:
+                learn_many = self.kernel.learn_many
+                while (learnt := learn_many(rows, learnt)) < len(rows):
+                    learn_one(*rows[learnt])
+                    learnt += 1
+        except Exception as problem:  # noqa: BLE001 - a model may raise anything; nothing else runs in here
+            return learnt, type(problem).__name__
+        return learnt, ""
 
     @property
     def learnt(self) -> int:
@@ -117,9 +148,10 @@ class Candidate:
         self.streak += 1
         try:
             self._take(loads(self._snapshot, self._allow))
-            for features, answer in self.journal:
-                self._learn_one(features, answer)
-        except Exception:  # noqa: BLE001 - it learnt these before, so it is not a function of its examples
+            _, again = self._fold(self.journal)
+        except ValueError as problem:
+            again = type(problem).__name__
+        if again:  # it learnt these before, so it is not a function of its examples
             self.streak = self._failures_max
         if self.streak >= self._failures_max:
             self._suspend()

@@ -83,6 +83,7 @@ class Candidates:
         seed: int = 1,
         *,
         failures_max: int = FAILURES_MAX,
+        kernels: bool = True,
     ) -> None:
         self.champion, self.target = champion, target
         self.predict_failures: Counter[str] = Counter()
@@ -94,7 +95,7 @@ class Candidates:
             spec, path = specs[name], f"candidates.{name}"
             model = build(spec.model, target, kinds, seed, spec.params, path)
             try:
-                self._models[name] = Candidate(name, model, target, _allowlist(spec), failures_max)
+                self._models[name] = Candidate(name, model, target, _allowlist(spec), failures_max, kernels=kernels)
             except ValueError as problem:
                 raise ValueError(f"{path} must be a model that snapshots can hold: {problem}") from problem
         self.names: tuple[str, ...] = (*self._models, *self._baselines)
@@ -116,6 +117,11 @@ class Candidates:
     def champion_model(self) -> Model:
         """The champion's River model, alive: look, but do not let it learn."""
         return self._models[self.champion].model
+
+    @property
+    def with_kernel(self) -> tuple[str, ...]:
+        """Models whose arithmetic a compiled kernel does."""
+        return tuple(name for name, candidate in self._models.items() if candidate.kernel is not None)
 
     @property
     def failures(self) -> dict[str, int]:
@@ -196,12 +202,13 @@ class Candidates:
         seed: int = 1,
         *,
         failures_max: int = FAILURES_MAX,
+        kernels: bool = True,
     ) -> Candidates:
         """Candidates as `snapshot` saw them. ValueError if the blob is damaged or of another configuration.
 
         The champion may be another one than then: a promotion keeps what all have learnt.
         """
-        candidates = cls(specs, champion, target, kinds, seed, failures_max=failures_max)
+        candidates = cls(specs, champion, target, kinds, seed, failures_max=failures_max, kernels=kernels)
         saved = _parse(blob)
         for part, value in candidates._config.items():
             if saved.config.get(part) != value:
