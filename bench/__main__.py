@@ -15,7 +15,7 @@ BENCHES = {
     "beside": "end to end beside hand-written loops, stock Faust, Quix Streams and Bytewax, on a real Kafka",
     "end_to_end": "one worker on a backlog, on a real Kafka",
     "memory": "bytes an id and a prediction that waits, and the processes as a whole, on a real Kafka",
-    "trickle": "share of a core, event to prediction and label to learnt, at steady rates on a real Kafka",
+    "trickle": "share of a core, event to prediction and label to learnt, at steady rates, beside a hand-written loop",
     "checkpoints": "CPU with a checkpoint each second beside none, and how long a cut holds the loop",
     "recovery": "from SIGKILL to the first new prediction, on a real Kafka",
 }

@@ -1,153 +1,130 @@
 """A worker with little to do: its share of a core when idle and at steady rates, and how soon it answers and learns.
 
-    python -m bench.trickle [--rates 100 1000] [--seconds 20]
+    python -m bench.trickle [--rates 100 1000 5000] [--seconds 20] [--width 8] [--only millrace]
 
-Each label is sent 100 ms behind its event. Both times are seen from outside, by a client of its own process, so two
-trips through the broker and the client's own work are in them:
-
-- event → prediction: from just before the event is handed to the producer until its prediction has been read.
-- label → learnt: from just before the label is handed over until a prediction has been read that was made by a model
-  which had learnt it. Between two events nothing can show it, so at 100 events/s it says up to 10 ms more than it is.
+Each label is sent 100 ms behind its event; what the two times are is said in bench/traffic.py, which sends and reads.
+The hand-written loop goes through the same: its times are what broker, client and machine leave.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import json
 import statistics
+import subprocess
+import sys
 import time
 
-import aiokafka
-import msgspec
+import psutil
 
-from bench.pipeline import PARTITIONS, Stream, fresh, ground, pipeline
+from bench.pipeline import PARTITIONS, fresh, ground, names_of, pipeline
 from bench.processes import Measured
+from bench.results import machine, note
+from bench.rivals.python import RIVALS_PYTHON, ROOT, missing
 from streams.config_file import load
 
-IDLE_S, WARM_S, LABEL_LAG_S, TICK_S = 10.0, 3.0, 0.1, 0.001
+WHO = ("millrace", "by hand")
+IDLE_S, WARM_S = 10.0, 3.0
+TIMES = {"event_to_prediction": "event → prediction", "label_to_learnt": "label → learnt"}
+LOST_SHARE_MAX = 0.1
+"""Of the labels: no event came after the last ones."""
 
 
-class Versioned(msgspec.Struct):
-    version: int
+def job_of(config, **more):
+    """What traffic and rivals are told of a pipeline."""
+    topics = {role: config.topic(role) for role in ("features", "labels", "predictions", "examples")}
+    names = list(config.features)
+    return {"bootstrap": config.kafka.bootstrap, "partitions": PARTITIONS, "names": names, **topics, **more}
 
 
-class Seen:
-    """What a consumer of predictions and examples has read, and when."""
-
-    def __init__(self, config):
-        self.predictions, self.examples = config.topic("predictions"), config.topic("examples")
-        self.predicted_at, self.offsets, self.learnt = {}, {}, []
-        """By id: when its prediction was read; the offset of its example. (when, version) as the version rises."""
-        self.decode = msgspec.json.Decoder(Versioned).decode
-
-    def take(self, rows, now):
-        for row in rows:
-            if row.topic == self.examples:
-                self.offsets[row.key] = row.offset
-                continue
-            self.predicted_at.setdefault(row.key, now)
-            version = self.decode(row.value).version
-            if not self.learnt or version > self.learnt[-1][1]:
-                self.learnt.append((now, version))
-
-    def learnt_at(self):
-        """By id: when a prediction was read whose version is past its example."""
-        found, rising = {}, iter(self.learnt)
-        at, version = next(rising)
-        for key, offset in sorted(self.offsets.items(), key=lambda each: each[1]):
-            while version <= offset:
-                step = next(rising, None)
-                if step is None:
-                    return found  # the last labels of the run: no event came after them
-                at, version = step
-            found[key] = at
-        return found
+def traffic(config, cpu_s, **more):
+    """Runs the traffic; answers rate → what it found, with the share of a core that was used meanwhile."""
+    command = [str(RIVALS_PYTHON), "-m", "bench.traffic", json.dumps(job_of(config, **more))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as client:
+        shares, at = {}, (0.0, 0.0)
+        for line in client.stdout:
+            word, _, rate = line.partition(" ")
+            if word == "begin":
+                at = time.perf_counter(), cpu_s()
+            elif word == "end":
+                shares[rate.strip()] = (cpu_s() - at[1]) / (time.perf_counter() - at[0])
+            else:
+                found = json.loads(line)
+    assert client.returncode == 0, "the traffic failed"
+    return {rate: {**each, "share": shares[rate]} for rate, each in found.items()}
 
 
-async def send(producer, config, rate, seconds, sent, first=0):
-    """Events at the rate, numbered from `first`, each label behind its event; notes when each was sent."""
-    events_at, labels_at = sent
-    stream, waiting = Stream(), []
-    start, number, labelled, total = time.perf_counter(), 0, 0, int(rate * seconds)
-    while labelled < total:
-        now = time.perf_counter() - start
-        while number < min(total, int(now * rate) + 1):
-            key, event, label = stream.pair(first + number)
-            waiting.append((key, label))
-            events_at[key] = time.perf_counter()
-            await producer.send(config.topic("features"), event, key=key)
-            number += 1
-        while labelled < min(number, (now - LABEL_LAG_S) * rate):
-            key, label = waiting[labelled]
-            labels_at[key] = time.perf_counter()
-            await producer.send(config.topic("labels"), label, key=key)
-            labelled += 1
-        await asyncio.sleep(TICK_S)
-    await producer.flush()
+@contextlib.contextmanager
+def by_hand(config):
+    """The hand-written loop for ever, and its CPU time so far."""
+    job = job_of(config, events=10**12, model="logistic_regression", group=config.name)
+    rival = subprocess.Popen([str(RIVALS_PYTHON), "-m", "bench.rivals.hand_written_msgspec", json.dumps(job)], cwd=ROOT)
+    try:
+        yield lambda: sum(psutil.Process(rival.pid).cpu_times()[:2])
+    finally:
+        rival.kill()
+        rival.wait()
 
 
-async def read(consumer, seen):
-    while True:
-        for rows in (await consumer.getmany(timeout_ms=1_000)).values():
-            seen.take(rows, time.perf_counter())
+@contextlib.contextmanager
+def ours(path):
+    with Measured("worker", path) as worker:
+        asyncio.run(worker.until("task_restored", PARTITIONS))
+        yield worker.cpu_s
 
 
-async def measure(worker, config, rates, seconds):
-    await worker.until("task_restored", PARTITIONS)
-    await asyncio.sleep(WARM_S)
-    before = worker.cpu_s()
-    await asyncio.sleep(IDLE_S)
-    print(f"  idle                {(worker.cpu_s() - before) / IDLE_S:6.1%} of one core", flush=True)
-    bootstrap = config.kafka.bootstrap
-    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=0)
-    consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=5, auto_offset_reset="earliest")
-    consumer.assign(
-        [aiokafka.TopicPartition(config.topic("predictions"), part) for part in range(PARTITIONS)]
-        + [aiokafka.TopicPartition(config.topic("examples"), 0)]
-    )
-    await producer.start()
-    await consumer.start()
-    seen = Seen(config)
-    reading = asyncio.create_task(read(consumer, seen))
-    for turn, rate in enumerate(rates, 1):
-        await send(producer, config, rate, WARM_S, ({}, {}), first=(2 * turn + 1) * 10**9)  # warms both sides up
-        await asyncio.sleep(1)
-        events_at, labels_at = sent = {}, {}
-        before, start = worker.cpu_s(), time.perf_counter()
-        await send(producer, config, rate, seconds, sent, first=2 * turn * 10**9)
-        share = (worker.cpu_s() - before) / (time.perf_counter() - start)
-        await asyncio.sleep(2)
-        missing = len(events_at.keys() - seen.predicted_at.keys())
-        assert not missing, f"{missing} of {len(events_at)} events have no prediction"
-        learnt_at = seen.learnt_at()
-        assert sum(key in learnt_at for key in labels_at) > 0.9 * len(labels_at)
-        print(f"  {rate:6,} events/s     {share:6.1%} of one core, {share / rate * 1e6:.0f} us CPU per event")
-        tell("event → prediction", [seen.predicted_at[key] - at for key, at in events_at.items()])
-        tell("label → learnt", [learnt_at[key] - at for key, at in labels_at.items() if key in learnt_at])
-    reading.cancel()
-    await consumer.stop()
-    await producer.stop()
+def measure(config, cpu_s, rates, seconds):
+    time.sleep(WARM_S)
+    before = cpu_s()
+    time.sleep(IDLE_S)
+    rows = {"idle": {"share": (cpu_s() - before) / IDLE_S}}
+    print(f"    idle                {rows['idle']['share']:6.1%} of one core", flush=True)
+    for rate, found in traffic(config, cpu_s, rates=rates, seconds=seconds).items():
+        assert not found["unpredicted"], f"{found['unpredicted']} of {found['sent']} events have no prediction"
+        lost = 1 - len(found["label_to_learnt"]) / found["sent"]
+        assert lost < LOST_SHARE_MAX, f"{lost:.0%} of the labels were not seen to be learnt"
+        sent = found["sent"] / found["took_s"]
+        rows[rate] = {"share": found["share"], "sent_per_s": round(sent)}
+        print(
+            f"    {sent:6,.0f} events/s     {found['share']:6.1%} of one core, "
+            f"{found['share'] / sent * 1e6:.0f} us CPU per event"
+        )
+        for key, name in TIMES.items():
+            rows[rate][key] = spread(found[key])
+            p50, p99, p999, most = rows[rate][key].values()
+            print(
+                f"      {name:20} p50 {p50:4.0f} ms, p99 {p99:4.0f} ms, p99.9 {p999:4.0f} ms, at most {most:.0f}",
+                flush=True,
+            )
+    return rows
 
 
-def tell(name, latencies_s):
+def spread(latencies_s):
     places = statistics.quantiles(latencies_s, n=1_000)
-    p50, p99, p999 = (places[place] * 1e3 for place in (499, 989, 998))
-    most = max(latencies_s) * 1e3
-    print(
-        f"    {name:20} p50 {p50:4.0f} ms, p99 {p99:4.0f} ms, p99.9 {p999:4.0f} ms, at most {most:.0f}",
-        flush=True,
-    )
+    found = {name: places[place] * 1e3 for name, place in (("p50", 499), ("p99", 989), ("p999", 998))}
+    return {name: round(each, 1) for name, each in (found | {"max": max(latencies_s) * 1e3}).items()}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m bench.trickle", description=__doc__)
-    parser.add_argument("--rates", type=int, nargs="+", default=[100, 1_000])
+    parser.add_argument("--rates", type=int, nargs="+", default=[100, 1_000, 5_000])
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--width", type=int, default=8, help="features")
+    parser.add_argument("--only", choices=WHO, help="the worker, or the hand-written loop")
     arguments = parser.parse_args()
+    if why := missing(["hand_written_msgspec"]):
+        sys.exit(f"  not measured: {why['hand_written_msgspec']}")
+    found = {}
     with ground() as (folder, bootstrap):
-        path = pipeline(folder, bootstrap, fresh("trickle"))
-        with Measured("worker", path) as worker:
-            asyncio.run(measure(worker, load(path), arguments.rates, arguments.seconds))
+        for name in [name for name in WHO if arguments.only in {None, name}]:
+            path = pipeline(folder, bootstrap, fresh("trickle"), names=names_of(arguments.width))
+            print(f"  {name}", flush=True)
+            config = load(path)
+            with ours(path) if name == "millrace" else by_hand(config) as cpu_s:
+                found[name] = measure(config, cpu_s, arguments.rates, arguments.seconds)
+    note("trickle", {"machine": machine(), "seconds": arguments.seconds, "found": found})
 
 
 if __name__ == "__main__":
