@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from learners.features import FeatureGuard, FeatureKind
 from learners.target import Target
+from streams.config_drift import DriftConfig, RetrainConfig
 from streams.config_observing import AlertsConfig, HealthConfig, MetricsConfig
 from streams.setting import HARMLESS, REBUILD, REFUSE, DurationMs, OnChange, Section
 
@@ -194,71 +195,6 @@ class ModelsConfig(Section):
         return self
 
 
-class ReferenceConfig(Section):
-    """What the windows are compared with."""
-
-    rows: Annotated[int, REBUILD] = Field(default=5_000, ge=50)
-    """The first so many predictions, unless `file` is given."""
-    file: Annotated[Path | None, REBUILD] = None
-    """CSV, JSON Lines or Parquet with the features' columns."""
-
-
-class DriftConfig(Section):
-    """Windows, statistics and who raises an alarm."""
-
-    reference: Annotated[ReferenceConfig, REBUILD] = ReferenceConfig()
-    window_rows: Annotated[int, REBUILD] = Field(default=1_000, ge=50)
-    slide_rows: Annotated[int, REBUILD] = Field(default=200, ge=1)
-    """A window is evaluated every so many predictions."""
-    rows_min: Annotated[int, REBUILD] = Field(default=200, ge=1)
-    """Below so many present values nothing is judged."""
-    numeric_statistic: Annotated[str, REBUILD] = "ks_distance"
-    """What a numeric column's verdict rests on, by Evidently's name; the others are shown beside it."""
-    categorical_statistic: Annotated[str, REBUILD] = "jensenshannon"
-    thresholds: Annotated[dict[str, float], REBUILD] = Field(default_factory=dict)
-    """By feature; else the statistic's own, raised to what stable data of this size may reach."""
-    windows_min: Annotated[int, REBUILD] = Field(default=3, ge=1)
-    """Consecutive windows above the threshold that make an alarm."""
-    windows_quiet: Annotated[int, REBUILD] = Field(default=5, ge=1)
-    """Consecutive windows without a signal that end an incident."""
-    rebase_after_windows: Annotated[int, REBUILD] = Field(default=25, ge=0)
-    """An incident that lasts so many windows is the new normal: a new reference is taken. 0 means never."""
-    alert_on: Annotated[tuple[Literal["feature", "quality", "loss", "prediction", "confidence"], ...], REBUILD] = (
-        "feature",
-        "quality",
-        "loss",
-    )
-    """What may raise an alarm. Predictions and confidence move whenever an online model learns: shown, not alarmed."""
-    loss_detectors: Annotated[tuple[str, ...], REBUILD] = ("adwin",)
-    feature_detectors: Annotated[dict[str, tuple[str, ...]], REBUILD] = Field(default_factory=dict)
-    missing_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)
-    """Rise of a feature's missing share above the reference's that is an alarm; likewise the next two."""
-    new_category_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)
-    out_of_range_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)
-
-    @model_validator(mode="after")
-    def _windows_fit(self) -> Self:
-        if self.slide_rows > self.window_rows:
-            raise ValueError("slide_rows must be at most window_rows, or events fall between two windows")
-        return self
-
-    @property
-    def rows_to_first_verdict(self) -> int:
-        """Predictions before anything can be said: the reference, and slides until enough rows stand against it."""
-        slides = -(-self.rows_min // self.slide_rows)
-        return (self.reference.rows if self.reference.file is None else 0) + slides * self.slide_rows
-
-
-class RetrainConfig(Section):
-    """When a retrain request is made."""
-
-    examples_min: Annotated[int, HARMLESS] = Field(default=1_000, ge=1)
-    """A request that names fewer examples since the change reaches back before it."""
-    severity_min: Annotated[Literal["info", "warning", "critical"], HARMLESS] = "warning"
-    """An incident below it is no reason to retrain."""
-    examples_max: Annotated[int, HARMLESS] = Field(default=100_000, ge=1)
-
-
 class ReportsConfig(Section):
     """Evidently reports that the monitor renders when an incident starts."""
 
@@ -311,6 +247,7 @@ class Config(Section):
     def _parts_fit(self) -> Self:
         for place, names in (
             ("thresholds", self.drift.thresholds),
+            ("tolerance", self.drift.tolerance),
             ("feature_detectors", self.drift.feature_detectors),
         ):
             for name in names:

@@ -121,6 +121,39 @@ class Cut(msgspec.Struct, frozen=True):
     """By `topic/partition`."""
 
 
+class ColumnStanding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one feature, or the loss, stands under the false-alarm budget."""
+
+    standing: str
+    """In words: `budget holds`, `observe only: reference not stable …`, `not enough independent data …` …."""
+    holds: bool
+    """Whether it can raise an alarm, at the promised rate."""
+    sensitivity: str = ""
+    """What would have been seen by now: `stable (no shift above 0.21 sd)`, `not_enough_data (needs 282 rows …)`."""
+    smallest: float | None = None
+    """The smallest change that would have been seen, in `unit`."""
+    unit: Literal["sd", "share"] = "sd"
+    """Standard deviations of a number, or a share of the rows."""
+
+
+class BudgetMetrics(msgspec.Struct, frozen=True):
+    """The false-alarm budget as of one window."""
+
+    false_alarms: str
+    """As the settings have it."""
+    events_per_alarm: float | None
+    """The same in events; None while a budget in time has no measured rate."""
+    standing: str
+    """In words, over everything that is watched."""
+    events: int
+    """Judged since the first start."""
+    examples: int
+    alarms: int
+    """Raised since the first start, false and true ones."""
+    loss: ColumnStanding | None
+    """None if it is not watched."""
+
+
 class ColumnMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature, or one of the model's own streams, in one window."""
 
@@ -134,6 +167,8 @@ class ColumnMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     missing_share: float = 0.0
     new_category_share: float = 0.0
     out_of_range_share: float = 0.0
+    budget: ColumnStanding | None = None
+    """None for a column that is shown only."""
 
 
 class WindowMetrics(msgspec.Struct, frozen=True):
@@ -157,6 +192,7 @@ class WindowMetrics(msgspec.Struct, frozen=True):
     incident: str | None
     reference: str
     """Digest of the reference."""
+    budget: BudgetMetrics | None = None
     v: int = 1
 
 

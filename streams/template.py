@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from learners.features import FeatureKind
 from learners.target import Label, TargetKind
 from streams import config as config_module
-from streams import config_observing
+from streams import config_drift, config_observing
 from streams.attribute_docs import attribute_docs
 from streams.config import Config
 from streams.config_problems import section_of
@@ -74,7 +74,9 @@ class _Writer:
 
     def __init__(self, beginning: Beginning) -> None:
         self._notes = beginning.notes
-        self._docs = attribute_docs(config_module) | attribute_docs(config_observing)
+        self._docs: dict[tuple[str, str], str] = {}
+        for module in (config_module, config_drift, config_observing):
+            self._docs |= attribute_docs(module)
         target: dict[str, Any] = {"task": beginning.task}
         if beginning.labels:
             target["labels"] = list(beginning.labels)

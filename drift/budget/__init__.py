@@ -8,11 +8,13 @@ from drift.allowance import Allowance
 from drift.budget.alarm_budget import AlarmBudget
 from drift.budget.config import AlarmBudgetConfig, WatchedColumn
 from drift.budget.findings import Alarm, Blame, Finding, Listing, Over, Repeat, Sensitivity
-from drift.budget.qualification import Standing
+from drift.budget.qualification import Standing, in_words
+from drift.budget.references import LOSS
 from drift.period import Period
 from drift.tolerance import parse_tolerance
 
 __all__ = [
+    "LOSS",
     "Alarm",
     "AlarmBudget",
     "AlarmBudgetConfig",
@@ -26,5 +28,6 @@ __all__ = [
     "Sensitivity",
     "Standing",
     "WatchedColumn",
+    "in_words",
     "parse_tolerance",
 ]

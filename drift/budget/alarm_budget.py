@@ -11,9 +11,8 @@ import numpy as np
 from drift.allowance import Rate
 from drift.budget.aftermath import Aftermath
 from drift.budget.bank import BLOCK
-from drift.budget.bets import FALLS
+from drift.budget.blaming import blame_of, is_fall, listed
 from drift.budget.config import AlarmBudgetConfig
-from drift.budget.encoding import QUALITY_ASPECTS
 from drift.budget.findings import (
     Alarm,
     Blame,
@@ -30,14 +29,10 @@ from drift.budget.qualification import Standing
 from drift.budget.references import LOSS, References
 from drift.budget.section import LossSection, Section, SectionRun
 from drift.budget.whitening import harmonics
-from drift.evidence import Subject
 from drift.reference import Reference
 
 _FORMAT = "alarm_budget/1"
 _EVENT, _EXAMPLE = 1, 0
-_LISTED = 20
-"""A column is listed with evidence of 20 d n after n events since the last reset, d columns: by Markov's inequality
-one in 20 listings names a column without cause, at most."""
 
 
 class AlarmBudget:
@@ -284,8 +279,8 @@ class AlarmBudget:
         aftermath, at = self._aftermath, {"event": self.events, "example": self.examples}
         tops = [(*section.panel.top(), section) for section in self._watched()]
         _, lane, section = max(tops, key=lambda top: top[0])
-        blame = self._blame(section, lane)
-        if blame.subject.kind == "loss" and blame.bet in FALLS:
+        blame = blame_of(section, lane, self.config)
+        if is_fall(blame):
             self._loss = None  # no alarm: a model has learnt, and from here on a rise is held against the lower level
             self._references.collect_losses(self.config.fresh_rows)
             return
@@ -313,34 +308,14 @@ class AlarmBudget:
             delay = round(delay * self.events / max(1, self.examples))
         self._aftermath.took(self.events, delay)
 
-    def _blame(self, section: Section, lane: int) -> Blame:
-        found = section.panel.lanes[lane]
-        cusum = section.panel.bank.cusum(lane)
-        return Blame(
-            subject=self._subject(found.column, found.aspect),
-            aspect=found.aspect,
-            bet=found.bet,
-            clock=section.clock,
-            since=section.panel.bank.began(lane),
-            strength=math.log10(cusum) if cusum > 0 else -math.inf,
-        )
-
-    def _subject(self, column: str, aspect: str) -> Subject:
-        if column == LOSS:
-            return Subject(kind="loss")
-        if column == JOINT:
-            return Subject(kind="feature", name=JOINT)
-        subject = self.config.columns[column].subject
-        of_data = aspect in QUALITY_ASPECTS and subject.kind == "feature"
-        return Subject(kind="quality", name=subject.name) if of_data else subject
-
     def _conclude(self) -> None:
         """A listing is due, or an episode is over."""
         aftermath = self._aftermath
         if not aftermath.listing:
             self._end_episode()
             return
-        self._found.append(self._listing())
+        blames = listed(self._watched(), aftermath.column, self.config)
+        self._found.append(Listing(number=aftermath.number, event=self.events, example=self.examples, blames=blames))
         aftermath.listed(self.events)
         if aftermath.cries_wolf(self.events, self.threshold) and aftermath.column not in {LOSS, JOINT}:
             self._references.refuse(aftermath.column)
@@ -367,21 +342,6 @@ class AlarmBudget:
         for section in self._watched():
             section.panel.growth.go_on()
             section.reset()
-
-    def _listing(self) -> Listing:
-        columns = len(self.config.columns) + (self.config.loss is not None) + self.config.joint
-        blames = []
-        for section in self._watched():
-            limit = _LISTED * columns * (section.panel.position - section.reset_at)
-            for column, evidence in section.panel.mean_evidence().items():
-                first = column == self._aftermath.column
-                if first or evidence >= limit > 0:
-                    blame = self._blame(section, section.panel.best_lane(column))
-                    if blame.subject.kind == "loss" and blame.bet in FALLS:
-                        continue
-                    blames.append((not first, -blame.strength, str(blame.subject), blame))
-        ordered = tuple(blame for *_, blame in sorted(blames, key=lambda each: each[:3]))
-        return Listing(number=self._aftermath.number, event=self.events, example=self.examples, blames=ordered)
 
     # -- state ---------------------------------------------------------------------------------------------------
 

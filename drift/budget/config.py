@@ -67,8 +67,8 @@ class AlarmBudgetConfig:
     """Whether to watch how numeric columns go together. It costs more than all else: see `joint`."""
 
     def __post_init__(self) -> None:
-        if not self.columns:
-            raise ValueError("columns must be at least one, got none")
+        if not self.columns and self.loss is None:
+            raise ValueError("columns must be at least one where the loss is not watched, got none")
         least = {"reference_rows": 20, "fresh_rows": 20, "listing_events": 1, "quiet_events": 1, "demote_alarms": 2}
         for name, value in least.items():
             if not getattr(self, name) >= value:

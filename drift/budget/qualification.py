@@ -34,6 +34,7 @@ INSTABILITY_P = 0.05
 UNCHECKED_ROWS = 1000
 """With fewer rows the self-test misses a trend."""
 _PLAINLY = 1e60
+_NAMED_MAX = 3
 
 Promise = Literal["holds", "not_stable", "dependent", "collecting", "demoted"]
 WORDS: Mapping[Promise, str] = {
@@ -70,6 +71,26 @@ class Standing:
         if self.promise == "dependent":
             return f"{text}: {self.rows} rows are worth {self.independent_share * self.rows:.0f}"
         return text
+
+
+def in_words(standings: Sequence[Standing]) -> str:
+    """All of them at once: for how many the budget holds, and what keeps it from the others, three names of each.
+
+    >>> in_words([Standing(column="a", promise="holds", rows=5000), Standing(column="b", promise="demoted")])
+    'budget holds for 1 of 2; observe only: keeps alarming, budget not promised: b'
+    """
+    parts = []
+    for promise, words in WORDS.items():
+        names = [standing.column for standing in standings if standing.promise == promise]
+        if promise == "holds":
+            unchecked = any(standing.promise == promise and standing.rows < UNCHECKED_ROWS for standing in standings)
+            words = f"{words}, stability unchecked" if unchecked else words  # noqa: PLW2901
+            if names:
+                parts.append(words if len(names) == len(standings) else f"{words} for {len(names)} of {len(standings)}")
+        elif names:
+            more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+            parts.append(f"{words}: {', '.join(names[:_NAMED_MAX])}{more}")
+    return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +181,8 @@ def self_test(samples: Sequence[Sample], *, seed: int) -> dict[str, float]:
 
     0/1 streams that are constant throughout, as most columns' missing values, would only dilute the evidence.
     """
-    samples = [varying for sample in samples if (varying := _without_constants(sample)).aspects or sample.code.numeric]
+    varying = [_without_constants(sample) for sample in samples]
+    samples = [sample for sample in varying if sample.aspects or sample.levels is not None]
     if not samples:
         return {}
     rows = samples[0].marks.shape[1]

@@ -162,8 +162,8 @@ def _first_monitor(config: Config, store: Store, identity: Identity, logs: Logs,
     reference = reference_from_file(config)
     watch = Watch(config, {"next": dict(step.offsets), "high_ms": {}}, reference)
     for partition, above in logs.predicted.items():
-        watch.seen[partition].add_range(0, above)
-    watch.learnt = Learnt({partition: (above, []) for partition, above in logs.labelled.items()})
+        watch.hearing.seen[partition].add_range(0, above)
+    watch.hearing.learnt = Learnt({partition: (above, []) for partition, above in logs.labelled.items()})
     if reference is not None:
         store.put_object("references", NAME, reference.to_bytes())
     settings = pinned_by(config, SECTIONS)

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from drift.budget import LOSS, AlarmBudget, Sensitivity, Standing, in_words
 from drift.evidence import ColumnEvidence, DetectorAlarm, Subject
 from drift.phases import IncidentPhase, IncidentSubject
 from drift.retrain import RetrainRequest as Request
-from streams.messages import Alert, ColumnMetrics, Cut, RetrainRequest
+from streams.messages import Alert, BudgetMetrics, ColumnMetrics, ColumnStanding, Cut, RetrainRequest
 
 
-def column(evidence: ColumnEvidence) -> ColumnMetrics:
+def standing(found: Standing, sensitivity: Sensitivity | None) -> ColumnStanding:
+    """How one column stands under the budget."""
+    if sensitivity is None:
+        return ColumnStanding(standing=found.words, holds=found.promise == "holds")
+    return ColumnStanding(
+        standing=found.words,
+        holds=found.promise == "holds",
+        sensitivity=sensitivity.words,
+        smallest=sensitivity.smallest if math.isfinite(sensitivity.smallest) else None,
+        unit=sensitivity.unit,
+    )
+
+
+def budget(watching: AlarmBudget, false_alarms: str) -> BudgetMetrics:
+    """The budget as it is."""
+    standings = watching.standings()
+    loss = next((each for each in standings if each.column == LOSS), None)
+    return BudgetMetrics(
+        false_alarms=false_alarms,
+        events_per_alarm=watching.threshold if math.isfinite(watching.threshold) else None,
+        standing=in_words(standings),
+        events=watching.events,
+        examples=watching.examples,
+        alarms=watching.alarms,
+        loss=standing(loss, watching.sensitivities().get(LOSS)) if loss else None,
+    )
+
+
+def column(evidence: ColumnEvidence, budget: ColumnStanding | None) -> ColumnMetrics:
     """One column of a window."""
     quality = evidence.quality
     return ColumnMetrics(
@@ -25,6 +55,7 @@ def column(evidence: ColumnEvidence) -> ColumnMetrics:
         missing_share=quality.missing_share if quality else 0.0,
         new_category_share=quality.new_category_share if quality else 0.0,
         out_of_range_share=quality.out_of_range_share if quality else 0.0,
+        budget=budget,
     )
 
 

@@ -8,12 +8,11 @@ input) names the window for ever: ids derive from it, and the same rows can be r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
+from drift.budget import AlarmBudget
 from drift.comparison import compare
 from drift.decisions import Decider, PersistentThreshold
 from drift.detectors import DetectorState
@@ -24,20 +23,16 @@ from drift.phases import IncidentPhase
 from drift.reference import Reference
 from drift.retrain import RetrainPolicy
 from drift.window import SlidingWindow, WindowConfig
-from learners.features import FeatureGuard
-from learners.loss import example_loss
 from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.messages import Alert, Cut, Example, Prediction, RetrainRequest, WindowMetrics
 from streams.stages import telling
 from streams.stages.detecting import Detecting
+from streams.stages.hearing import EXAMPLES, PREDICTIONS, Hearing, Item
 from streams.stages.label_delays import LabelDelays
-from streams.stages.learn import Learnt
-from streams.stages.merge import Input, Merge, positions_of
+from streams.stages.merge import Input, Merge, Turn, positions_of
 from streams.stages.watch_settings import (
-    CONFIDENCE,
-    PREDICTION,
-    column_of,
+    alarm_budget_config,
     comparison_config,
     decider_config,
     incidents_config,
@@ -45,12 +40,7 @@ from streams.stages.watch_settings import (
     watched_columns,
     with_thresholds,
 )
-from streams.state.intervals import Intervals
 from streams.state.outbox import deterministic_id
-
-PREDICTIONS, EXAMPLES = 0, 1  # ranks: at the same millisecond the prediction goes first
-_PREDICTION: Callable[[bytes], Prediction] = msgspec.json.Decoder(Prediction).decode
-_EXAMPLE: Callable[[bytes], Example] = msgspec.json.Decoder(Example).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +88,13 @@ class Watch:
         decider: Decider | None = None,
     ) -> None:
         self.config, drift = config, config.drift
-        self.target = config.target.build()
-        self.guard = FeatureGuard(config.features)
+        self.hearing = Hearing(config)
         self.columns = watched_columns(config.features, config.target.task)
         self.comparison = with_thresholds(comparison_config(drift), drift, config.features)
         self.decider = decider or PersistentThreshold(decider_config(drift))
         self.incidents = Incidents(incidents_config(config))
         self.retrain = RetrainPolicy(retrain_config(config))
+        self.budget = AlarmBudget(alarm_budget_config(config, self.columns))
         self.detecting = Detecting(config, states)
         self.window = SlidingWindow(WindowConfig(window_rows=drift.window_rows, kinds=self.columns.kinds))
         self._collecting_config = WindowConfig(window_rows=drift.reference.rows, kinds=self.columns.kinds)
@@ -113,11 +103,9 @@ class Watch:
         self.examples = ExampleIndex()
         self.delays = LabelDelays(drift.window_rows)
         names = [*config.models.candidates, *_baselines(config)]
-        self.scores = PrequentialScores(self.target, names, window=drift.window_rows)
+        self.scores = PrequentialScores(config.target.build(), names, window=drift.window_rows)
         self.labels: dict[str, Any] = {}
         """Labels of the last rows by id, for reports."""
-        self.seen = [Intervals() for _ in range(config.topics.partitions)]
-        self.learnt = Learnt()
         self.windows_total = 0
         """Evaluated since the first start."""
         self.incident_windows = 0
@@ -129,6 +117,8 @@ class Watch:
         self.next: dict[tuple[int, int], int] = {(i.rank, i.partition): i.next for i in self.merge.inputs}
         if "window" in saved:
             self._restore(saved)
+        elif reference is not None:
+            self.budget.rebase(reference)
 
     def _inputs(self, saved: Mapping[str, Any]) -> list[Input]:
         topics = self.config.topics
@@ -147,42 +137,37 @@ class Watch:
         if not turns:
             return None
         seen = Seen(rows=len(turns))
+        items: list[Item] = []
+        until_window = self.rows_due
         for turn in turns:
-            self.next[turn.rank, turn.partition] = turn.offset + 1
-            value = turn.row.value
-            if value is None:
+            item = self.hearing.hear(turn)
+            items.append(item)
+            if item.loss is not None:
+                self.budget.example(item.loss)
+            if not isinstance(item.record, Prediction):
                 continue
-            record = self._read(turn.rank, value)
-            if isinstance(record, Prediction):
-                self._prediction(record, turn.partition, seen)
-            elif isinstance(record, Example):
-                self._example(record, turn.partition, turn.offset)
+            self.budget.event(item.values, item.record.event_ms)
+            until_window -= 1
+            if until_window <= 0:  # a window says how the budget stands: no row may be judged ahead of it
+                self._take(items, seen)
+                items, until_window = [], self.rows_due
+        self._take(items, seen)
         return seen
 
-    def _read(self, rank: int, value: bytes) -> Prediction | Example | None:
-        """None for somebody else's record in a topic of ours: `millrace topics check` is for that."""
-        try:
-            if rank == PREDICTIONS:
-                said = _PREDICTION(value)
-                self.guard.check(said.features)
-                return said
-            example = _EXAMPLE(value)
-            self.target.parse(example.label)
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            return None
-        return example
+    def _take(self, items: Sequence[Item], seen: Seen) -> None:
+        """What the budget finds in these rows is told where it was found, with everything else as of that row."""
+        self.budget.evaluate()
+        for item in items:
+            turn, record = item.turn, item.record
+            self.next[turn.rank, turn.partition] = turn.offset + 1
+            if isinstance(record, Prediction):
+                self._prediction(record, item.values, seen)
+            elif isinstance(record, Example):
+                self._example(record, item.loss, turn)
 
-    def _prediction(self, said: Prediction, partition: int, seen: Seen) -> None:
-        known = self.seen[partition]
-        if said.source in known:
-            return  # said twice after a crash: the first one counts
-        known.add(said.source)
+    def _prediction(self, said: Prediction, values: Mapping[str, object], seen: Seen) -> None:
         self.served = (said.model, said.version)
         self.delays.predicted()
-        values: dict[str, object] = {column_of(name): value for name, value in said.features.items()}
-        values[PREDICTION] = self._shown(said)
-        if said.probabilities:
-            values[CONFIDENCE] = max(said.probabilities.values())
         self.detecting.features(said.features, said.event_ms)
         if self.reference is None:
             self._collect(said, values, seen)
@@ -192,11 +177,6 @@ class Watch:
         if self.rows_due <= 0:
             self.rows_due = self.config.drift.slide_rows
             self._evaluate(self.reference, seen)
-
-    def _shown(self, said: Prediction) -> object:
-        if said.prediction is None or self.target.kind == "regression":
-            return said.prediction
-        return str(said.prediction)
 
     def _collect(self, said: Prediction, values: Mapping[str, object], seen: Seen) -> None:
         if self.collecting is None:
@@ -209,22 +189,19 @@ class Watch:
             self.rows_due = self.config.drift.slide_rows
             seen.references.append(self.reference)
 
-    def _example(self, example: Example, shard: int, offset: int) -> None:
-        partition, source = example.label_source
-        if not self.learnt.first_time(partition, source, example.closed):
-            return
+    def _example(self, example: Example, loss: float | None, turn: Turn) -> None:
         if example.kind == "correction":
             self.delays.corrected()
             if example.id in self.labels:
                 self.labels[example.id] = example.label
             return
         self.delays.joined(example.id, example.label_ms - example.event_ms)
-        self.examples.observe(f"{self.config.topic('examples')}/{shard}", offset=offset, event_ms=example.event_ms)
+        place = f"{self.config.topic('examples')}/{turn.partition}"
+        self.examples.observe(place, offset=turn.offset, event_ms=example.event_ms)
         self.labels[example.id] = example.label
         if len(self.labels) > 4 * self.config.drift.window_rows:
             del self.labels[next(iter(self.labels))]
         self.scores.update(example.label, {**example.candidates, example.model: example})
-        loss = example_loss(self.target, example.label, example)
         if loss is not None:
             self.detecting.loss(loss, example.event_ms)
 
@@ -290,6 +267,12 @@ class Watch:
         reference: Reference,
     ) -> WindowMetrics:
         judged = [column.verdict for column in columns if column.verdict != "not_enough_data"]
+        sensitivities = self.budget.sensitivities()
+        standings = {
+            self.columns.subjects[each.column]: telling.standing(each, sensitivities.get(each.column))
+            for each in self.budget.standings()
+            if each.column in self.columns.subjects
+        }
         return WindowMetrics(
             id=cut.id,
             window=self.windows_total,
@@ -298,12 +281,13 @@ class Watch:
             from_ms=evidence.from_ms,
             to_ms=evidence.to_ms,
             verdict="drift" if signals else ("stable" if judged else "not_enough_data"),
-            columns=[telling.column(evidence) for evidence in columns],
+            columns=[telling.column(column, standings.get(column.subject)) for column in columns],
             quality={name: scores["window"] for name, scores in self.scores.report().items()},
             labels=self.delays.report(self.window.ids()),
             alarms=[telling.alarm(alarm) for alarm in evidence.alarms],
             incident=self.incidents.open_incident,
             reference=reference.digest,
+            budget=telling.budget(self.budget, self.config.drift.false_alarms),
         )
 
     def _rebase_if_normal(self, cut: Cut, seen: Seen) -> None:
@@ -334,8 +318,8 @@ class Watch:
             "reference": self.reference.digest if self.reference else "",
             "collecting": self.collecting.snapshot() if self.collecting else None,
             "window": self.window.snapshot(),
-            "seen": [known.to_list() for known in self.seen],
-            "learnt": self.learnt.dump(),
+            "hearing": self.hearing.dump(),
+            "budget": self.budget.snapshot(),
             "decider": self.decider.snapshot(),
             "incidents": self.incidents.snapshot(),
             "retrain": self.retrain.snapshot(),
@@ -358,8 +342,8 @@ class Watch:
         if saved["collecting"] is not None:
             self.collecting = SlidingWindow.restore(self._collecting_config, saved["collecting"])
         self.window = SlidingWindow.restore(self.window.config, saved["window"])
-        self.seen = [Intervals.from_list(ranges) for ranges in saved["seen"]]
-        self.learnt = Learnt(saved["learnt"])
+        self.hearing.restore(saved["hearing"])
+        self.budget.restore(saved["budget"])
         self.decider.restore(saved["decider"])
         self.incidents.restore(saved["incidents"])
         self.retrain.restore(saved["retrain"])

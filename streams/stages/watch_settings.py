@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from drift.allowance import Allowance
+from drift.budget import AlarmBudgetConfig, WatchedColumn
 from drift.comparison import ComparisonConfig, VerdictRule
 from drift.decisions import PersistentThresholdConfig
 from drift.detectors import Detector, Watch, build_detector
 from drift.evidence import ColumnKind, Subject
 from drift.incidents import IncidentsConfig
+from drift.period import Period
 from drift.retrain import RetrainConfig
+from drift.tolerance import parse_tolerance
 from learners.features import FeatureKind
-from streams.config import Config, DriftConfig
+from streams.config import Config
+from streams.config_drift import DriftConfig
 from streams.errors import ConfigError
 
 PREDICTION, CONFIDENCE = "prediction", "confidence"
 """Columns of the model's own streams; a feature of such a name keeps its own under `feature:`."""
 _FEATURE = "feature:"
+LOSS_ROWS_MAX = 1_000
+"""Examples that make a reference of the loss: a model that learns settles in time, and then they are soon there."""
+FRESH_ROWS_MAX = 300
+"""Events that make a reference after a change has become normal: they are watched from, and grow, so few will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,36 @@ def with_thresholds(
         columns=rules,
         rows_min=base.rows_min,
     )
+
+
+def alarm_budget_config(config: Config, columns: Columns) -> AlarmBudgetConfig:
+    """What is watched under the one false-alarm budget; raises ConfigError where the settings do not fit."""
+    drift, loud = config.drift, config.drift.alert_on
+    tolerances = {column_of(name): parse_tolerance(text) for name, text in drift.tolerance.items()}
+    watched = {
+        name: WatchedColumn(kind=kind, subject=columns.subjects[name], tolerance_sd=tolerances.get(name, 0.0))
+        for name, kind in columns.kinds.items()
+        if columns.subjects[name].kind in loud
+    }
+    loss: Literal["indicator", "numeric"] = "numeric" if config.target.task == "regression" else "indicator"
+    rows = drift.reference.rows
+    try:
+        return AlarmBudgetConfig(
+            columns=watched,
+            allowance=Allowance.parse(drift.false_alarms),
+            loss=loss if "loss" in loud else None,
+            after_alarm="hold",
+            reference_rows=rows,
+            loss_rows=min(rows, LOSS_ROWS_MAX),
+            fresh_rows=min(rows, FRESH_ROWS_MAX),
+            listing_events=drift.listing_rows,
+            quiet_events=drift.quiet_rows,
+            rebase_after_events=drift.rebase_after_rows,
+            period=Period.parse(drift.period) if drift.period else None,
+            joint=drift.joint,
+        )
+    except ValueError as error:
+        raise ConfigError("drift", str(error)) from error
 
 
 def decider_config(drift: DriftConfig) -> PersistentThresholdConfig:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from streams.cli.main import run
-from streams.config import DriftConfig
+from streams.config_drift import DriftConfig
 from streams.config_file import load
 
 NEEDED = DriftConfig().rows_to_first_verdict
