@@ -184,6 +184,8 @@ class ModelsConfig(Section):
     publish_every_ms: Annotated[DurationMs, HARMLESS] = Field(default=2_000, alias="publish_every", ge=100)
     lag_examples_max: Annotated[int, HARMLESS] = Field(default=2_000, ge=100)
     """Catching up, the shard's own worker predicts only while its model lacks no more examples than this."""
+    kernels: Annotated[bool, HARMLESS] = True
+    """Compiled arithmetic for models that have it: River's numbers, sooner. `false` leaves all to River."""
 
     @model_validator(mode="after")
     def _champion_exists(self) -> Self:

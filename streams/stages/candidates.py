@@ -18,14 +18,16 @@ def build_candidates(config: Config, snapshot: bytes | None = None) -> Candidate
         name: CandidateSpec(model=candidate.model, params=candidate.params)
         for name, candidate in config.models.candidates.items()
     }
-    target, kinds, seed = config.target.build(), config.features, config.models.seed
+    target, kinds, seed, kernels = config.target.build(), config.features, config.models.seed, config.models.kernels
     try:
-        fresh = Candidates(specs, config.models.champion, target, kinds, seed=seed)
+        fresh = Candidates(specs, config.models.champion, target, kinds, seed=seed, kernels=kernels)
     except ValueError as error:
         raise ConfigError("models.candidates", str(error)) from error
     if snapshot is None:
         return fresh
     try:
-        return Candidates.restore(snapshot, specs, config.models.champion, target, kinds, seed=seed)
+        return Candidates.restore(
+            snapshot, specs, config.models.champion, target, kinds, seed=seed, kernels=kernels
+        )
     except ValueError as error:
         raise StateError(f"snapshot of the candidates could not be loaded: {error}") from error
