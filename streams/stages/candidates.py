@@ -26,8 +26,6 @@ def build_candidates(config: Config, snapshot: bytes | None = None) -> Candidate
     if snapshot is None:
         return fresh
     try:
-        return Candidates.restore(
-            snapshot, specs, config.models.champion, target, kinds, seed=seed, kernels=kernels
-        )
+        return Candidates.restore(snapshot, specs, config.models.champion, target, kinds, seed=seed, kernels=kernels)
     except ValueError as error:
         raise StateError(f"snapshot of the candidates could not be loaded: {error}") from error
