@@ -38,17 +38,23 @@ def check_config(
     Also builds the models it names. Exit code 1, and a line for each problem, if something is wrong.
     """
     source = read_config(config, override)
+    from learners.kernel import kernel_state
     from streams.config_checks import deep_problems
+    from streams.stages.candidates import build_candidates
 
     problems = deep_problems(source.config)
     if problems:
         lines = "\n".join(f"  {path} {problem}".replace("   ", "  ") for path, problem in problems)
         raise ConfigError("", f"{config} has {len(problems)} problem{'s' * (len(problems) != 1)}:\n{lines}")
-    settings = list(effective(source))
+    settings, fast = list(effective(source)), list(build_candidates(source.config).with_kernel)
     if as_json:
         keys = ("value", "from", "effect")
         json_out(
-            {"file": str(config), "settings": {path: dict(zip(keys, rest, strict=True)) for path, *rest in settings}}
+            {
+                "file": str(config),
+                "settings": {path: dict(zip(keys, rest, strict=True)) for path, *rest in settings},
+                "kernel": {"state": kernel_state(), "models": fast},
+            }
         )
         return
     columns = ("setting", "value", "from", *(("may change",) if effects else ()))
@@ -59,6 +65,10 @@ def check_config(
             for path, value, origin, effect in settings
         ],
     )
+    if fast:
+        note(f"the compiled kernel does the arithmetic of {', '.join(fast)}")
+    elif source.config.models.kernels and kernel_state() != "compiled":
+        note(f"the compiled kernel is not used here ({kernel_state()}): River does all arithmetic")
     note(f"{config} is valid")
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
 import typer
 
 from streams.cli.options import CONFIG, ConfigOption, LogJsonOption, LogLevelOption, SetOption, load_config
 
 app = typer.Typer(no_args_is_help=False)
-log = structlog.get_logger()
 
 
 @app.command(epilog="Examples:  millrace worker   |   millrace worker -c fraud.toml --log-json")
@@ -25,6 +23,8 @@ def worker(
     Stops at a consistent point on SIGTERM or Ctrl-C. Killed, it goes on where its last checkpoint was: no label is
     lost or learnt twice.
     """
+    import structlog
+
     from learners.kernel import kernel_state
     from streams.cli.logs import set_up_logs
     from streams.cli.long_running import run_to_the_end
@@ -34,7 +34,7 @@ def worker(
     set_up_logs(as_json=log_json, level=log_level)
     loaded = load_config(config, override)
     candidates = build_candidates(loaded)  # a wrong model is an error of the config, told before anything starts
-    log.info("models_built", kernel=kernel_state(), with_kernel=list(candidates.with_kernel))
+    structlog.get_logger().info("models_built", kernel=kernel_state(), with_kernel=list(candidates.with_kernel))
     ground = prepare(loaded)
 
     async def main(stop: asyncio.Event, ground: Ground = ground) -> None:
