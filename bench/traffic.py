@@ -23,6 +23,8 @@ import msgspec
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
 WARM_S, TICK_S, SETTLE_S = 3.0, 0.001, 2.0
+AFTER_S = 1.0
+"""Events go on for so long, or nothing would show that the last labels were learnt; they are not counted."""
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -140,17 +142,21 @@ def main():
         first += len(warm[0])
         time.sleep(1)
         print(f"begin {rate}", flush=True)
-        events_at, labels_at, took = send(producer, world, rate, job.seconds, first)
+        events_at, labels_at, took = send(producer, world, rate, job.seconds + AFTER_S, first)
         print(f"end {rate}", flush=True)
+        counted = {b"%d" % (first + number) for number in range(int(rate * job.seconds))}
         first += len(events_at)
         time.sleep(SETTLE_S)
         learnt_at = seen.learnt_at()
         found[rate] = {
             "sent": len(events_at),
             "took_s": took,
-            "unpredicted": len(events_at.keys() - seen.predicted_at.keys()),
-            "event_to_prediction": [seen.predicted_at[k] - at for k, at in events_at.items() if k in seen.predicted_at],
-            "label_to_learnt": [learnt_at[key] - at for key, at in labels_at.items() if key in learnt_at],
+            "unpredicted": len(counted - seen.predicted_at.keys()),
+            "unlearnt": len(counted - learnt_at.keys()),
+            "event_to_prediction": [
+                seen.predicted_at[key] - events_at[key] for key in counted & seen.predicted_at.keys()
+            ],
+            "label_to_learnt": [learnt_at[key] - labels_at[key] for key in counted & learnt_at.keys()],
         }
     seen.over.set()
     seen.thread.join()
