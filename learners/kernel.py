@@ -51,7 +51,7 @@ class _Parts:
 class Kernel:
     """River's protocol over the numbers of one model, which it keeps until `sync` writes them back."""
 
-    __slots__ = ("_numbers", "_parts", "_river", "learn_many", "predict_one", "predict_proba_one")
+    __slots__ = ("_numbers", "_parts", "_river", "learn_many", "predict_one", "predict_proba_one", "probability")
 
     def __init__(self, numbers: ScaledLinear, parts: _Parts) -> None:
         self._numbers, self._parts = numbers, parts
@@ -76,6 +76,8 @@ class Kernel:
 
         self.predict_one: Callable[[Mapping[str, Any]], Any] = predict_label if numbers.logistic else predict_one
         if numbers.logistic:
+            self.probability: Callable[[Mapping[str, Any]], float | None] = ask
+            """`probability(x)` of True; None for a row that is for `predict_proba_one`."""
             self.predict_proba_one: Callable[[Mapping[str, Any]], dict[Any, float]] = predict_proba_one
 
     def learn_one(self, x: Mapping[str, Any], y: Any) -> None:  # noqa: ANN401 - any label River takes

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from learners.kernel import Kernel
 from learners.target import Label, Target
 
 Features: TypeAlias = Mapping[str, Any]
@@ -57,14 +58,37 @@ def predictor(model: Any, target: Target) -> Callable[[Features], Output]:  # no
         return _regression(model)
     if not hasattr(model, "predict_proba_one"):
         return _label_only(model, target)
-    return _binary(model, target) if target.kind == "binary" else _multiclass(model, target)
+    if target.kind == "multiclass":
+        return _multiclass(model, target)
+    return _probability(model, target) if isinstance(model, Kernel) else _binary(model, target)
+
+
+def _keys(target: Target) -> tuple[str, str]:
+    """Of the positive and of the negative label."""
+    return target.keys[target.labels.index(target.positive)], target.keys[target.labels.index(target.negative)]
+
+
+def _probability(kernel: Kernel, target: Target) -> Callable[[Features], Output]:
+    """A kernel says it without a dict around it, or None for a row of River's."""
+    probability, rivers = kernel.probability, _binary(kernel, target)
+    positive, negative = target.positive, target.negative
+    positive_key, negative_key = _keys(target)
+
+    def predict(features: Features) -> Output:
+        p = probability(features)
+        if p is None:
+            return rivers(features)
+        if not 0.0 <= p <= 1.0:  # NaN
+            return NOT_FINITE
+        return _new(Output, (positive if p > 0.5 else negative, {negative_key: 1.0 - p, positive_key: p}))  # noqa: PLR2004
+
+    return predict
 
 
 def _binary(model: Any, target: Target) -> Callable[[Features], Output]:  # noqa: ANN401
     predict_proba_one, fallback = model.predict_proba_one, _label_only(model, target)
     positive, negative = target.positive, target.negative
-    positive_key = target.keys[target.labels.index(positive)]
-    negative_key = target.keys[target.labels.index(negative)]
+    positive_key, negative_key = _keys(target)
 
     def predict(features: Features) -> Output:
         try:
