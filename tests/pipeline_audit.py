@@ -32,6 +32,7 @@ class Evidence(NamedTuple):
     labels: list[Record]
     predictions: list[Record]
     examples: list[Record]
+    models: list[Record]
     metrics: list[Record]
     alerts: list[Record]
     retrain: list[Record]
@@ -64,13 +65,13 @@ def collect(pipeline, times=None, dead=()) -> Evidence:
             for record in read_topic(pipeline.bootstrap, topic)
         ]
 
-    topics = ("features", "labels", "predictions", "examples", "metrics", "alerts", "retrain")
+    topics = ("features", "labels", "predictions", "examples", "models", "metrics", "alerts", "retrain")
     letters = {record.key.decode() for record in read_topic(pipeline.bootstrap, pipeline.topic("dead-letters"))}
     return Evidence(
         times or Times(),
         *map(records, topics),
         tasks={p: read_checkpoint(pipeline.state, f"task-{p}") for p in range(pipeline.partitions)},
-        shards={0: read_checkpoint(pipeline.state, "shard-0")},
+        shards={number: read_checkpoint(pipeline.state, f"shard-{number}") for number in range(pipeline.shards)},
         monitor=read_checkpoint(pipeline.state, "monitor"),
         verified=verified(pipeline),
         dead={place: place in letters for place in dead},
@@ -141,9 +142,7 @@ def expected(features, labels, times: Times) -> Expected:
             learnt[identity] = label
             words["joined"] += 1
 
-    now_ms = 0
-    for ms, rank, _, record in sorted(order, key=lambda turn: turn[:3]):
-        now_ms = max(now_ms, ms)
+    for _, rank, _, record in sorted(order, key=lambda turn: turn[:3]):
         if record.value is None:
             words["event_dead" if rank == 0 else "label_dead"] += 1
             continue
@@ -153,7 +152,7 @@ def expected(features, labels, times: Times) -> Expected:
             settle(identity, record, document["label"])
             continue
         known = events.get(identity)
-        if known and (identity in learnt or known.timestamp >= now_ms - times.wait_ms - times.grace_ms):
+        if known and (identity in learnt or record.timestamp - known.timestamp <= times.wait_ms + times.grace_ms):
             words["event_duplicate"] += 1
             continue
         words["predicted"] += 1

@@ -193,10 +193,14 @@ class Task:
             out.dead.append(DeadLetter(self.events.topic, self.partition, row, str(error)))
             return
         identity = event.id
-        if identity in self.pending or self.done.get(identity) is not None:
-            self.ledger["event_duplicate"] += 1
-            return
         ledger = self.ledger
+        earlier = self.pending.get(identity)
+        if earlier is not None and row.timestamp - earlier.event_ms > self.config.wait_ms + self.config.grace_ms:
+            self.pending.pop(identity)  # two timestamps decide; that it is still in memory does not
+            ledger["expired"] += 1
+        elif earlier is not None or self.done.get(identity) is not None:
+            ledger["event_duplicate"] += 1
+            return
         ledger["predicted"] += 1
         if event.missing:
             ledger["feature_missing"] += event.missing
@@ -316,9 +320,12 @@ class Task:
         return self.waiting.closed(self.next_label)
 
     def _sweep(self) -> None:
-        """Expire by stream time; memory is freed with a grace, so that clock skew never changes who joins."""
+        """Expire by stream time; memory is freed a grace after the last rule that asks for it.
+
+        So clocks that differ by less change neither who joins nor which id is known.
+        """
         config, now_ms = self.config, self.now_ms
-        expired = self.pending.expire_before(now_ms - config.wait_ms - config.grace_ms)
+        expired = self.pending.expire_before(now_ms - config.wait_ms - 2 * config.grace_ms)
         if expired:
             self.ledger["expired"] += len(expired)
         self.done.expire_before(now_ms - config.dedupe_horizon_ms)

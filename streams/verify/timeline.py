@@ -45,7 +45,7 @@ class Rules:
     @property
     def memory_ms(self) -> int:
         """After so much stream time nothing that came before matters any more."""
-        return self.horizon_ms + self.wait_ms + self.early_ms + 2 * self.grace_ms
+        return self.horizon_ms + self.wait_ms + self.early_ms + 3 * self.grace_ms
 
 
 class Outputs(NamedTuple):
@@ -141,7 +141,7 @@ class Timeline:
             self.event_fates[offset] = EVENT_DEAD
             return
         key = hash(event.identity)
-        new, close = self._is_new(key)
+        new, close = self._is_new(key, row.timestamp)
         if close or self._is_unsure(key) or (self.believe and self.in_the_dark):
             told = bool(self.outputs.subjects[offset])
             if told or row.timestamp > self.outputs.subjects_ms:
@@ -166,18 +166,17 @@ class Timeline:
         for entry in self._waiting.pop(key, ()):
             self._settle(key, entry)
 
-    def _is_new(self, key: int) -> tuple[bool, bool]:
-        """Whether an id is unknown now, and whether that is a close call."""
-        rules, slack_ms = self.rules, self.rules.slack_ms
-        until_ms: int | None = None
+    def _is_new(self, key: int, event_ms: int) -> tuple[bool, bool]:
+        """Whether an id is unknown to an event of this time, and whether that is a close call."""
+        rules = self.rules
         source = self._pending.get(key)
         if source is not None:
-            until_ms = self.event_ms[source] + rules.wait_ms + rules.grace_ms
+            until_ms, asked_ms = self.event_ms[source] + rules.wait_ms + rules.grace_ms, event_ms
         elif (done := self._done.get(key)) is not None:
-            until_ms = done[1] + rules.horizon_ms
-        if until_ms is None:
+            until_ms, asked_ms = done[1] + rules.horizon_ms, self.now_ms
+        else:
             return True, False
-        return until_ms < self.now_ms, abs(until_ms - self.now_ms) < slack_ms
+        return until_ms < asked_ms, abs(until_ms - asked_ms) < rules.slack_ms
 
     # -- labels --------------------------------------------------------------------------------------------------
 
@@ -229,7 +228,7 @@ class Timeline:
     def _may_meet(self, key: int, source: int, entry: _Waiting) -> bool:
         """Not if the event was forgotten: then its label is later than it may be, or the clocks were further apart."""
         rules = self.rules
-        if self.event_ms[source] + rules.wait_ms + rules.grace_ms >= self.now_ms:
+        if self.event_ms[source] + rules.wait_ms + 2 * rules.grace_ms >= self.now_ms:
             return True
         if entry.ms - self.event_ms[source] > rules.wait_ms:
             return False
@@ -311,7 +310,7 @@ class Timeline:
     def _forget(self, slack_ms: int) -> None:
         """Free what no later record can meet, with so much room for clocks that differ."""
         rules, event_ms = self.rules, self.event_ms
-        gone_ms = self.now_ms - rules.wait_ms - rules.grace_ms - slack_ms
+        gone_ms = self.now_ms - rules.wait_ms - 2 * rules.grace_ms - slack_ms
         self._pending = {key: source for key, source in self._pending.items() if event_ms[source] >= gone_ms}
         known_ms = self.now_ms - rules.horizon_ms - slack_ms
         self._done = {key: done for key, done in self._done.items() if done[1] >= known_ms}

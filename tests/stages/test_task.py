@@ -132,8 +132,26 @@ def test_nothing_expires_while_the_stream_stands_still():
     partition = Partition([event(AT), event(AT, "other")], [label(AT, "early bird")]).run()
     assert partition.ledger() == {"predicted": 2, "pending": 2, "waiting": 1}
 
-    partition = Partition([event(AT)], [label(AT, "early bird"), label(AT + WAIT + GRACE + 1, "x")]).run()
+    partition = Partition([event(AT)], [label(AT, "early bird"), label(AT + WAIT + 2 * GRACE + 1, "x")]).run()
     assert partition.ledger() == {"predicted": 1, "expired": 1, "orphan": 1, "waiting": 1}
+
+
+@pytest.mark.parametrize(("late", "word"), [(0, "event_duplicate"), (1, "expired")])
+def test_clocks_that_differ_do_not_decide_whether_an_id_is_known(late, word):
+    """An id that comes again is new or not by its two events' times, also if a label from a fast clock came between."""
+    events = [event(AT), event(AT + WAIT + GRACE + late)]
+    fast = [label(AT + WAIT + 2 * GRACE, "x")]
+    by_time = Partition(events, fast).run()
+
+    partition = Partition(events[:1], fast).run()
+    partition.logs[0] = partition.log(events)
+    side = partition.task.events
+    side.feed(1, 2, partition.logs[0][1:])
+    side.end = 2
+    partition.run()
+
+    assert partition.ledger() == by_time.ledger()
+    assert partition.ledger()[word] == 1
 
 
 def test_a_label_too_late_for_its_event_may_be_in_time_for_the_next_of_that_id():
