@@ -4,8 +4,8 @@
 
 A point is a place in the product's code that is wrapped here, before the command runs. `of` is what the detail of a
 pass must begin with, `nth` which pass counts. Without `error` the process kills itself there; with it (an errno's name)
-that pass and each later one raise it, as long as the file `during` exists. Instead of a point, `at` may name one of
-`pipeline_ablations`.
+that pass and each later one raise it, as long as the file `during` exists; with `STALL` they wait until it is gone, and
+`<during>.reached` says that one does. Instead of a point, `at` may name one of `pipeline_ablations`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline_ablations import ABLATIONS
+
+STALL = "STALL"
 
 
 class Fault(NamedTuple):
@@ -56,6 +58,10 @@ class Hit:
             reached = self.passes >= fault.nth
         if reached and not fault.error:
             os.kill(os.getpid(), signal.SIGKILL)
+        elif reached and fault.error == STALL:
+            Path(f"{fault.during}.reached").touch()
+            while Path(fault.during).exists():
+                time.sleep(0.01)
         elif reached and Path(fault.during).exists():
             number = getattr(errno, fault.error)
             raise OSError(number, os.strerror(number))

@@ -1,4 +1,4 @@
-"""Kafka goes away: stopped for a while, killed with its data, in the middle of a rebalance."""
+"""Kafka goes away: stopped for a while, killed with its data, in the middle of a rebalance or of a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 import time
 
 import pytest
+from pipeline_failpoints import STALL, Fault
+from pipeline_process import until
 from pipeline_story import Story
 
 from streams.kafka.broker_record import BrokerRecord
@@ -93,5 +95,32 @@ def test_a_worker_killed_while_the_broker_is_away_finds_its_state(kafka, pipelin
         kafka.start()
         told.start("worker")
         told.start("monitor")
+        back(told)
+        told.audit()
+
+
+@pytest.mark.parametrize("step", ["folder.after_tmp", "folder.after_rename"])
+@pytest.mark.parametrize(("member", "state"), [("worker", "task-0"), ("worker", "shard-0"), ("monitor", "monitor")])
+def test_a_broker_lost_in_a_checkpoint_leaves_a_state_that_fits_the_log(
+    kafka, pipeline_name, tmp_path, member, state, step
+):
+    """It becomes durable while Kafka is away, or is durable and nothing was committed; then its owner is killed."""
+    hold = tmp_path / "hold"
+    with Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200) as told:
+        told.begin("monitor" if member == "worker" else "worker")
+        hold.touch()
+        told.start(member, Fault(step, f"checkpoints/{state}", told.chance.randint(3, 6), STALL, str(hold)))
+        until((tmp_path / "hold.reached").exists, 60, "a checkpoint is being written")
+        told.wait(0, 0.5)
+        told.note("kafka killed", fault=True)
+        os.kill(BrokerRecord.read(kafka.folder).java_pid, signal.SIGKILL)
+        told.wait(0, 1)
+        hold.unlink()
+        told.wait(0.2, 2)
+        kafka.start()
+        back(told)
+        told.kill(member)
+        told.start(member)
+        told.ready(member)
         back(told)
         told.audit()
