@@ -63,11 +63,6 @@ class ClosesOverWaitingLabels(Task):
         return self.next_label
 
 
-class ClosesOverTheRowsItHasTaken(Task):
-    def _closed(self):
-        return min(super()._closed() if self.waiting.by_id else self.labels.next, self.labels.next)
-
-
 class JoinsWhateverMemoryHolds(Task):
     def _settle(self, identity, entry, out):
         keep, self.config = (
@@ -190,12 +185,8 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_without_any_one_rule_a_promise_breaks(mutation):
-    """Each rule is needed: a suite that cannot fail proves nothing."""
-    assert World(0).run().faults() == []  # or any error of the world itself would pass for a refutation
+    """Each rule is needed: a suite that cannot fail proves nothing. A crash would be no refutation."""
     for seed in range(600):
-        try:
-            if World(seed, **MUTATIONS[mutation]).run().faults():
-                return
-        except Exception:  # noqa: BLE001 - a refused state refutes the mutation too
+        if World(seed, **MUTATIONS[mutation]).run().faults():
             return
     pytest.fail(f"{mutation}: not refuted by 600 schedules")
