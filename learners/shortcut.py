@@ -1,16 +1,19 @@
-"""Encoder and model called one after the other, without what `Pipeline` does around it for every event.
+"""River's own objects, called without what costs most around them.
 
-River's own objects and the same arithmetic in the same order, so the same numbers to the last bit: 1 of 10
-microseconds less for what `Pipeline` does, 1.5 more where the encoder is a plain scaler, which then learns a row and
-scales it in one pass over its features. Tests compare with River's way.
+The same arithmetic in the same order, so the same numbers to the last bit: 1 of 10 microseconds less for what
+`Pipeline` does around encoder and model, 1.5 more where the encoder is a plain scaler, which then learns a row and
+scales it in one pass over its features; 60 of 84 less for naive Bayes, whose `logsumexp` is made for large arrays and
+gets a number per class. Tests compare with River's way.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from river import base, compose, preprocessing
+import numpy as np
+from river import base, compose, naive_bayes, preprocessing
 
 from learners.encoders import CategoryCodes, ScaledOneHot
 from learners.pipelines import Model
@@ -77,8 +80,43 @@ def _learn_and_scale(scaler: preprocessing.StandardScaler) -> Callable[[Mapping[
     return both
 
 
+class BayesShortcut:
+    """River's protocol over a `GaussianNB`, which it shares and does not copy."""
+
+    __slots__ = ("learn_one", "predict_one", "predict_proba_one")
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 - River's
+        likelihoods_of, rivers = model.joint_log_likelihood, model.predict_proba_one
+
+        def predict_proba_one(x: Mapping[str, Any]) -> dict[Any, float]:
+            likelihoods = likelihoods_of(x)
+            values = list(likelihoods.values())
+            if not values or not math.isfinite(sum(values)):
+                return rivers(x)  # type: ignore[no-any-return]
+            total = log_sum_exp(values)
+            return {label: math.exp(value - total) for label, value in likelihoods.items()}
+
+        self.learn_one: Callable[[Mapping[str, Any], Any], None] = model.learn_one
+        self.predict_one: Callable[[Mapping[str, Any]], Any] = model.predict_one
+        self.predict_proba_one: Callable[[Mapping[str, Any]], dict[Any, float]] = predict_proba_one
+
+
+def log_sum_exp(values: list[float]) -> float:
+    """`scipy.special.logsumexp` of a few finite numbers: its steps, by its functions, whose last bits are not `math`'s.
+
+    >>> log_sum_exp([0.0, 0.0]) == math.log(2)
+    True
+    """
+    highest = max(values)
+    table = np.array(values)
+    shares = np.exp(table - highest)
+    shares[table == highest] = 0.0  # left out of the sum and added as a logarithm, for precision
+    peaks = values.count(highest)
+    return float(np.log1p(np.add.reduce(shares) / peaks)) + float(np.log(float(peaks))) + highest
+
+
 def shortcut(model: Model) -> Model:
-    """A `Shortcut` into the model where it is an encoder of ours or a scaler and one model, else the model.
+    """A shortcut into the model: an encoder of ours or a scaler and one model, or naive Bayes; else the model itself.
 
     >>> from river import linear_model
     >>> pipeline = preprocessing.StandardScaler() | linear_model.LogisticRegression()
@@ -86,6 +124,8 @@ def shortcut(model: Model) -> Model:
     >>> pipeline["LogisticRegression"].weights
     {'x': 0.0}
     """
+    if type(model) is naive_bayes.GaussianNB:
+        return BayesShortcut(model)
     if type(model) is not compose.Pipeline or len(model.steps) != 2:  # noqa: PLR2004 - encoder and model
         return model
     encoder, last = model.steps.values()

@@ -6,10 +6,11 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from river import linear_model, preprocessing
+from river import linear_model, naive_bayes, preprocessing
+from scipy.special import logsumexp
 
 from learners.catalog import build
-from learners.shortcut import Shortcut, shortcut
+from learners.shortcut import BayesShortcut, Shortcut, log_sum_exp, shortcut
 from learners.target import Target
 
 NUMBERS = st.one_of(
@@ -69,3 +70,40 @@ def test_encoders_of_ours_are_called_in_the_same_order(rows):
 
     river, ours = as_river_would(make, [({"x": x, "c": c}, y) for x, c, y in rows])
     assert ours == river
+
+
+@given(
+    st.lists(
+        st.one_of(st.floats(-1e6, 1e6), st.floats(-40, 0), st.sampled_from((-20.0, -7.25))), min_size=1, max_size=20
+    )
+)
+@settings(max_examples=500)
+def test_the_logarithm_of_a_sum_of_exponentials_is_scipys(values):
+    """Ties for the highest, terms that vanish, and more classes than numpy sums one by one."""
+    assert log_sum_exp(values) == logsumexp(values)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 12])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_naive_bayes_is_rivers_to_the_last_bit(classes, data):
+    """Before the first label and with rows that no class has met; values that poison it included."""
+    odd = st.one_of(NUMBERS, st.sampled_from((float("nan"), float("inf"))))
+    row = st.tuples(st.dictionaries(st.sampled_from("abcde"), odd, max_size=5), st.integers(0, classes - 1))
+    rows = data.draw(st.lists(row, min_size=1, max_size=40))
+    river, ours = naive_bayes.GaussianNB(), naive_bayes.GaussianNB()
+    quick = shortcut(ours)
+    assert isinstance(quick, BayesShortcut)
+    for x, y in rows:
+        assert told(quick, x) == told(river, x)
+        river.learn_one(x, y)
+        quick.learn_one(x, y)
+    assert repr(quick.predict_one({"a": 1.0})) == repr(river.predict_one({"a": 1.0}))
+
+
+def told(model, x):
+    """Probabilities as they print, or what was raised."""
+    try:
+        return {label: repr(float(p)) for label, p in model.predict_proba_one(x).items()}
+    except (ValueError, OverflowError) as problem:
+        return type(problem)
