@@ -33,6 +33,7 @@ class Producer:
 
     def __init__(self):
         self.taken, self.gate, self.fails = [], asyncio.Event(), False
+        self.acknowledges, self.unanswered = True, []
 
     async def send_batch(self, batch, topic, *, partition):
         assert (topic, partition) == ("outputs", 0)
@@ -41,8 +42,14 @@ class Producer:
             raise BrokerError("could not send")
         self.taken += [int(value) for _, value, _ in batch]
         future = asyncio.get_running_loop().create_future()
-        future.set_result(Answer())
+        self.unanswered.append(future)
+        if self.acknowledges:
+            self.acknowledge()
         return future
+
+    def acknowledge(self):
+        while self.unanswered:
+            self.unanswered.pop().set_result(Answer())
 
 
 class Process:
@@ -77,6 +84,7 @@ class Tally(Owned):
         self.durable = []
         self.disk = asyncio.Event()
         self.disk.set()
+        self.writes = []
 
     async def restore(self):
         pass
@@ -96,6 +104,7 @@ class Tally(Owned):
         return self.count
 
     async def save(self, cut):
+        self.writes.append(cut)
         await self.disk.wait()
         self.durable.append(cut)
 
@@ -163,6 +172,45 @@ def test_parking_finishes_the_step():
         return inside, await parking, tally.durable, process.producer.taken
 
     assert asyncio.run(run()) == ((False, []), True, [1], [1])
+
+
+def test_parking_waits_for_a_checkpoint_that_is_being_written():
+    """Two writers at once might leave the older one on top."""
+
+    async def run():
+        process, tally = await started()
+        process.producer.gate.set()
+        tally.disk.clear()
+        tally.work(1)
+        await settle()
+        tally.cut_if_due()
+        tally.work(1)
+        await settle()
+        parking = asyncio.ensure_future(tally.park())
+        await settle()
+        inside = list(tally.writes)
+        tally.disk.set()
+        return inside, await parking, tally.durable
+
+    assert asyncio.run(run()) == ([1], True, [1, 2])
+
+
+def test_a_parked_state_has_said_nothing_that_the_broker_does_not_hold():
+    """Whoever takes the partition reads the log next: what is still on its way would be said again."""
+
+    async def run():
+        process, tally = await started()
+        process.producer.gate.set()
+        process.producer.acknowledges = False
+        tally.work(1)
+        await settle()
+        parking = asyncio.ensure_future(tally.park())
+        await settle()
+        inside = parking.done(), list(tally.writes)
+        process.producer.acknowledge()
+        return inside, await parking, tally.durable
+
+    assert asyncio.run(run()) == ((False, []), True, [1])
 
 
 async def fail(process, tally):
