@@ -16,6 +16,10 @@ BENCHES = {
     "end_to_end": "one worker on a backlog, on a real Kafka",
     "memory": "bytes an id and a prediction that waits, and the processes as a whole, on a real Kafka",
     "trickle": "share of a core, event to prediction and label to learnt, at steady rates, beside a hand-written loop",
+    "alerting": "from the example that gives a change away to the alert, on a real Kafka",
+    "monitor_rate": "events a second that one monitor keeps up with, at 20 and 100 features, on a real Kafka",
+    "growth": "rate and memory over time, with what waits for labels, with candidates, with features, on a real Kafka",
+    "scaling": "two workers beside one; a restart beside what waits and what has come, on a real Kafka",
     "checkpoints": "CPU with a checkpoint each second beside none, and how long a cut holds the loop",
     "recovery": "from SIGKILL to the first new prediction, on a real Kafka",
 }

@@ -86,18 +86,22 @@ class Stream:
         return key.encode(), event, self.encode({"id": key, "label": label})
 
 
-async def backlog(config: Config, events: int, told=lambda _: None):
-    """Each block of events is on the broker before its labels are sent, as live traffic would be."""
+async def backlog(config: Config, events: int, told=lambda _: None, unlabelled: int = 0):
+    """Each block of events is on the broker before its labels are sent, as live traffic would be.
+
+    The first `unlabelled` events get no label.
+    """
     producer = aiokafka.AIOKafkaProducer(
         bootstrap_servers=config.kafka.bootstrap, acks="all", max_batch_size=1 << 20, linger_ms=0
     )
     await producer.start()
     stream = Stream(names=tuple(config.features))
-    for start in range(0, events, BLOCK):
-        rows = [stream.pair(number) for number in range(start, min(events, start + BLOCK))]
+    block = min(BLOCK, 20_000 // len(stream.names))  # one batch of a partition holds it
+    for start in range(0, events, block):
+        rows = [stream.pair(number) for number in range(start, min(events, start + block))]
         for topic, place in ((config.topic("features"), 1), (config.topic("labels"), 2)):
             batches = {}
-            for row in rows:
+            for row in rows if place == 1 else rows[max(0, unlabelled - start) :]:
                 partition = partition_of(row[0], PARTITIONS)
                 batch = batches.get(partition) or batches.setdefault(partition, producer.create_batch())
                 assert batch.append(key=row[0], value=row[place], timestamp=None) is not None
@@ -105,7 +109,7 @@ async def backlog(config: Config, events: int, told=lambda _: None):
                 await producer.send_batch(batch, topic, partition=partition) for partition, batch in batches.items()
             ]
             await asyncio.gather(*sent)
-        told(min(events, start + BLOCK))
+        told(min(events, start + block))
     await producer.stop()
 
 

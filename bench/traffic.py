@@ -18,6 +18,7 @@ import random
 import sys
 import threading
 import time
+from collections import deque
 
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
@@ -37,6 +38,8 @@ class Job(msgspec.Struct, kw_only=True):
     names: list[str]
     rates: list[int]
     seconds: float
+    watch: bool = True
+    """False: only send, at the first rate, for hours if need be."""
     label_lag_s: float = 0.1
     flip_every: int = 0
     """Events after which the world turns over: the mean of all features moves by two deviations, and back again."""
@@ -130,11 +133,31 @@ def send(producer, world, rate, seconds, first=0):
     return events_at, labels_at, time.perf_counter() - start
 
 
+def send_only(producer, world, rate, seconds):
+    """The same without a note of anything."""
+    job, labels, number, start = world.job, deque(), 0, time.perf_counter()
+    while (now := time.perf_counter() - start) < seconds:
+        while number < now * rate:
+            key, event, label = world.pair(number)
+            producer.produce(job.features, event, key)
+            labels.append((now + job.label_lag_s, key, label))
+            number += 1
+        while labels and labels[0][0] <= now:
+            _, key, label = labels.popleft()
+            producer.produce(job.labels, label, key)
+        producer.poll(0)
+        time.sleep(TICK_S)
+    producer.flush()
+
+
 def main():
     job = msgspec.json.decode(sys.argv[1], type=Job)
     producer = Producer(
         {"bootstrap.servers": job.bootstrap, "acks": "all", "linger.ms": 0, "partitioner": "murmur2_random"}
     )
+    if not job.watch:
+        send_only(producer, World(job), job.rates[0], job.seconds)
+        return
     world, seen, found, first = World(job), Seen(job), {}, 0
     seen.thread.start()
     for rate in job.rates:

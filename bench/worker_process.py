@@ -3,7 +3,8 @@
     python -m bench.worker_process CONFIG EXAMPLES [--profile FILE]
 
 Prints one JSON line: wall and CPU time of the whole process (all threads) from the first chunk that came to the last
-example learnt, its memory, and what was counted.
+example learnt, the same from the first example learnt (when events without labels come first), its memory, and what
+was counted.
 """
 
 from __future__ import annotations
@@ -54,8 +55,10 @@ class MeasuredWorker(Worker):
 async def measure(worker, examples, stop, profile):
     running = asyncio.ensure_future(worker.run(stop))
     deadline = time.monotonic() + STALLED_S
-    gaps, lags, pauses = [], [], []
-    while worker.learnt < examples:
+    gaps, lags, pauses, warm = [], [], [], None
+    while (learnt := worker.learnt) < examples:
+        if warm is None and learnt:
+            warm = *now()[:2], learnt
         asked = time.perf_counter()
         await asyncio.sleep(PROBE_S)
         gaps.append(time.perf_counter() - asked - PROBE_S)
@@ -72,7 +75,13 @@ async def measure(worker, examples, stop, profile):
     ledgers = [owned.task.ledger for owned in worker.tasks.values()]
     ledger = sum(ledgers, start=type(ledgers[0])())
     scores = next(iter(worker.shards.values())).learner.scores.report()
-    found = {
+    joined = {}
+    if warm is not None and examples > warm[2]:
+        joined = {
+            "joined_cpu_us": round((last[1] - warm[1]) / (examples - warm[2]) * 1e6, 2),
+            "joined_wall_us": round((last[0] - warm[0]) / (examples - warm[2]) * 1e6, 2),
+        }
+    found = joined | {
         "events": examples,
         "wall_s": round(wall, 3),
         "cpu_s": round(cpu, 3),
