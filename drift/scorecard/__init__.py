@@ -1,0 +1,1 @@
+"""A scorecard of drift settings on somebody's own data: known changes injected, contenders judged, controls beside."""
