@@ -59,6 +59,9 @@ COMMANDS = {
     "dashboard": Command("streams.cli.dashboard", LOOK, "The live page: scores, incidents, drift, the ledger."),
     "alerts": Command("streams.cli.alerts", LOOK, "Show alerts, or follow them."),
     "report": Command("streams.cli.report", LOOK, "An HTML page: the last window, or an incident's."),
+    "scorecard": Command(
+        "streams.cli.scorecard", LOOK, "Drift settings judged on your own data, with known changes injected."
+    ),
     "retrain-requests": Command("streams.cli.retrain_requests", LOOK, "Show requests to fit a model anew."),
 }
 """Every sub-command: name → where it is, in which group of `--help`, and its line there."""
