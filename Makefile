@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements-dev.lock pyproject.toml setup.py learners/_fused.c
+$(READY): requirements-dev.lock pyproject.toml setup.py learners/_fused.c learners/_fused_rows.h
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "millrace needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11")'
 	@echo "making $(VENV): over a hundred packages, some minutes the first time"
 	$(PYTHON) -m venv $(VENV)

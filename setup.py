@@ -7,7 +7,15 @@ import sys
 
 from setuptools import Extension, setup
 
-# Contracting a * b + c would give other bits than River's, see learners/_fused.c.
-FLAGS = [] if sys.platform == "win32" else ["-O2", "-ffp-contract=off"]
+# Contracting a * b + c would give other bits than River's, see learners/_fused.c. These come after $CFLAGS.
+FLAGS = [] if sys.platform == "win32" else ["-O2", "-fno-fast-math", "-ffp-contract=off"]
 
-setup(ext_modules=[Extension("learners._fused", ["learners/_fused.c"], optional=True, extra_compile_args=FLAGS)])
+FUSED = Extension(
+    "learners._fused",
+    ["learners/_fused.c"],
+    depends=["learners/_fused_rows.h"],
+    optional=True,
+    extra_compile_args=FLAGS,
+)
+
+setup(ext_modules=[FUSED])
