@@ -110,6 +110,8 @@ class ModelVersion(msgspec.Struct, frozen=True):
     published_ms: int
     scores: dict[str, Any]
     """Prequential scores of every candidate and baseline."""
+    cut_ms: int = 0
+    """When the snapshot was begun, by its worker's clock: until it was published it took `published_ms - cut_ms`."""
     v: int = 1
 
 

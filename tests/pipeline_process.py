@@ -123,6 +123,10 @@ class Pipeline:
     def partitions(self):
         return self.settings["topics"]["partitions"]
 
+    @property
+    def shards(self):
+        return self.settings["topics"].get("shards", 1)
+
     def topic(self, role):
         return f"{self.name}.{role}"
 

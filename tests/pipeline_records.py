@@ -109,7 +109,7 @@ def positions(state, names):
 def lag(pipeline):
     """`topic/partition` → records that the pipeline's checkpoints do not cover yet; empty once it has caught up."""
     topics = [pipeline.topic(role) for role in ("features", "labels", "predictions", "examples")]
-    tasks = [f"task-{p}" for p in range(pipeline.partitions)]
+    owners = [f"task-{p}" for p in range(pipeline.partitions)] + [f"shard-{s}" for s in range(pipeline.shards)]
     ends = end_offsets(pipeline.bootstrap, topics)
-    now = positions(pipeline.state, ["monitor", "shard-0", *tasks])
+    now = positions(pipeline.state, ["monitor", *owners])
     return {place: end - now.get(place, 0) for place, end in ends.items() if now.get(place, 0) < end}

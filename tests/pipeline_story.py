@@ -186,7 +186,8 @@ class Story:
             )
             for p in run.tasks
         )
-        ledger = run.shards[0].state["ledger"]
+        ledgers = [shard.state["ledger"] for shard in run.shards.values()]
+        learnt = sum(ledger.get("learnt", 0) for ledger in ledgers)
         RUNS.append(
             {
                 "story": self.name.rpartition("-")[0],
@@ -194,10 +195,10 @@ class Story:
                 "faults": self.faults,
                 "events": events,
                 "labels due": due,
-                "learnt": ledger["learnt"],
-                "lost": max(0, due - ledger["learnt"]),
-                "doubly": max(0, ledger["learnt"] - len(sources)),
-                "dropped": ledger.get("duplicate", 0),
+                "learnt": learnt,
+                "lost": max(0, due - learnt),
+                "doubly": max(0, learnt - len(sources)),
+                "dropped": sum(ledger.get("duplicate", 0) for ledger in ledgers),
                 "alerts": len({record.json["id"] for record in run.alerts}),
                 "seconds": round(time.monotonic() - self.began),
             }

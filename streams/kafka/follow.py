@@ -31,44 +31,52 @@ async def follow_models(worker: Worker) -> None:
         begin, end = await bounds(consumer, topic, 0)
         consumer.seek(place, begin)
         while True:
-            newest: dict[int, ModelVersion] = {}
             for row in (await consumer.getmany(place, timeout_ms=500)).get(place, []):
                 if row.value is None:
-                    if (shard := _taken_back(worker, row.key)) is not None:
-                        newest.pop(shard, None)
+                    _take_back(worker, row.key)
                     continue
                 try:
                     record = decode(row.value)
                 except (msgspec.DecodeError, RecursionError):
                     continue  # somebody else's record in a topic of ours
-                if record.shard not in newest or record.version > newest[record.shard].version:
-                    newest[record.shard] = record
-            for shard, record in newest.items():
-                await _accept(worker, shard, record)
+                known = worker.published.get(record.shard)
+                if known is None or record.version > known.version:
+                    worker.published[record.shard] = record
+            for shard in {task.shard for task in worker.tasks.values()}:
+                await follow_newest(worker, shard)
             if not worker.following.is_set() and await consumer.position(place) >= end:
                 worker.following.set()
 
 
-def _taken_back(worker: Worker, key: bytes | None) -> int | None:
-    """The shard of a tombstone: `millrace rebuild` began it anew, its versions count from the beginning again."""
+def _take_back(worker: Worker, key: bytes | None) -> None:
+    """A shard's tombstone: `millrace rebuild` began it anew, its versions count from the beginning again."""
     number = (key or b"").rpartition(b"/")[2]
     if not number.isdigit():
-        return None  # somebody else's tombstone
+        return  # somebody else's tombstone
     shard = int(number)
+    worker.published.pop(shard, None)
     if shard in worker.followed:
         worker.followed[shard].version = 0  # any new one is greater
-    return shard
 
 
-async def _accept(worker: Worker, shard: int, record: ModelVersion) -> None:
-    held = worker.followed.get(shard)
-    if shard in worker.shards or (held is not None and held.version >= record.version):
+async def follow_newest(worker: Worker, shard: int) -> None:
+    """Predict with the newest published version of a shard that another worker learns, unless what is here is newer."""
+    record = worker.published.get(shard)
+    if record is None or not _is_news(worker, record):
         return
     try:
         snapshot = await asyncio.to_thread(worker.store.get_object, record.snapshot, record.digest)
         candidates = await asyncio.to_thread(build_candidates, worker.config, snapshot)
     except StateError as error:  # pruned meanwhile, or written with other settings: a newer one will come
         log.warning("version_not_loaded", shard=shard, version=record.version, reason=str(error))
+        if worker.published.get(shard) is record:
+            del worker.published[shard]
         return
-    worker.followed[shard] = FollowedModel(candidates, record.version, record.published_ms)
-    log.info("version_followed", shard=shard, version=record.version)
+    if _is_news(worker, record):
+        worker.followed[shard] = FollowedModel(candidates, record.version, record.published_ms, record.cut_ms)
+        log.info("version_followed", shard=shard, version=record.version)
+
+
+def _is_news(worker: Worker, record: ModelVersion) -> bool:
+    held = worker.followed.get(record.shard)
+    return record.shard not in worker.shards and (held is None or held.version < record.version)

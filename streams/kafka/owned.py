@@ -118,7 +118,7 @@ class Owned(ABC, Generic[C]):
         if self.saving is not None:
             await asyncio.wait([self.saving])
         self.forget_buffered()
-        await self.save(self.cut())
+        await self.leave(self.cut())
         return True
 
     @property
@@ -153,6 +153,10 @@ class Owned(ABC, Generic[C]):
     @abstractmethod
     async def save(self, cut: C) -> None:
         """Make a cut durable, once all it rests on is acknowledged."""
+
+    async def leave(self, cut: C) -> None:
+        """Make the last cut durable."""
+        await self.save(cut)
 
     @abstractmethod
     async def checkpoint(self, cut: C) -> None:

@@ -36,8 +36,9 @@ log = structlog.get_logger()
 SECTIONS = ("name", "topics.shards", "target", "features", "models")
 INLINE_S = 0.002
 """A snapshot that takes longer is taken by a thread, which lets the loop work meanwhile: predictions go on."""
-SNAPSHOT_SHARE = 0.03
-"""Of the time may be spent on snapshots: a large model has fewer checkpoints."""
+SNAPSHOT_SHARE = 1 / 16
+"""Of the time may be spent on snapshots: a large model has fewer checkpoints. Other workers predict with what was
+published last, so this keeps what they lack below twenty times what a snapshot takes."""
 SNAPSHOTS_KEPT = 20
 """Published versions of a shard kept in the store, at most; never fewer than half of it."""
 
@@ -59,6 +60,8 @@ class Cut(NamedTuple):
     scores: dict[str, Any] | None
     """To publish with this version; None when none is due: they are 2 ms of work that few cuts need."""
     learnt: int
+    cut_ms: int = 0
+    """When."""
 
 
 class OwnedShard(Owned[Cut]):
@@ -73,7 +76,7 @@ class OwnedShard(Owned[Cut]):
         self.read = 0
         self.acknowledged_end = 0
         """Examples that the broker holds, as far as this worker's own tasks know."""
-        self.version_cut = -1
+        self.version_cut = self.version_published = -1
         self.cut_at = self.snapshot_s = 0.0
         self.frozen = False
         """Somebody looks at the candidates: they must not learn."""
@@ -197,7 +200,10 @@ class OwnedShard(Owned[Cut]):
         return self.learner.version != self.version_cut or (self.unpublished and self._publishing_is_due())
 
     def _publishing_is_due(self) -> bool:
-        return time.monotonic() - self.published_at >= self.worker.config.models.publish_every_ms / 1000
+        """At the nearest cut: they are made at ticks, some a step later."""
+        config = self.worker.config
+        wait_ms = config.models.publish_every_ms - config.state.checkpoint_every_ms / 2
+        return self.stopping or time.monotonic() - self.published_at >= wait_ms / 1000
 
     def cut(self) -> Cut:
         """See `Owned`."""
@@ -205,7 +211,10 @@ class OwnedShard(Owned[Cut]):
         self.version_cut = learner.version
         scores = learner.scores.report() if self._publishing_is_due() else None
         state, after, learnt = learner.dump_without_candidates(), self.outflow.pending(), learner.ledger["learnt"]
-        return Cut(state, self._snapshot(), after, scores, learnt)
+        cut = Cut(state, self._snapshot(), after, scores, learnt, int(time.time() * 1000))
+        if scores is not None:
+            self.published_at = self.cut_at
+        return cut
 
     def _snapshot(self) -> asyncio.Future[bytes]:
         """The candidates as they are, at once or soon."""
@@ -242,9 +251,18 @@ class OwnedShard(Owned[Cut]):
         await self.save(cut)
         await self.worker.show_progress(self._offsets(cut))
         self.unpublished = True
-        if cut.scores is None:
-            return
-        self.published_at, self.unpublished, self.scores = time.monotonic(), False, cut.scores
+        if cut.scores is not None:
+            await self._publish(cut, cut.scores)
+
+    async def leave(self, cut: Cut) -> None:
+        """See `Owned`; whoever predicts with this shard elsewhere goes on with all that was learnt here."""
+        await self.save(cut)
+        news = cut.state["next"] != self.version_published
+        if news and cut.scores is not None and await asyncio.to_thread(self.durable.newest_is_ours):
+            await self._publish(cut, cut.scores)
+
+    async def _publish(self, cut: Cut, scores: dict[str, Any]) -> None:
+        self.unpublished, self.version_published, self.scores = False, cut.state["next"], scores
         config = self.worker.config
         stored = await kept(self.worker.store.put_object, "snapshots", self.name, await cut.candidates)
         record = ModelVersion(
@@ -255,7 +273,8 @@ class OwnedShard(Owned[Cut]):
             snapshot=stored.path,
             digest=stored.digest,
             published_ms=int(time.time() * 1000),
-            scores=cut.scores,
+            scores=scores,
+            cut_ms=cut.cut_ms,
         )
         key = f"{config.name}/{self.shard}".encode()
         await self.outflow.send_one(config.topic("models"), key, encode(record), partition=0)
@@ -281,10 +300,11 @@ def learner_from(config: Config, shard: int, saved: Mapping[str, Any] | None) ->
 
 
 class FollowedModel:
-    """Another worker's shard: the newest published version of its candidates."""
+    """Another worker's shard: the newest version of its candidates that is known here."""
 
-    def __init__(self, candidates: Candidates, version: int, published_ms: int = 0) -> None:
-        self.candidates, self.version, self.published_ms = candidates, version, published_ms
+    def __init__(self, candidates: Candidates, version: int, published_ms: int = 0, cut_ms: int = 0) -> None:
+        self.candidates, self.version = candidates, version
+        self.published_ms, self.cut_ms = published_ms, cut_ms or published_ms
         self.champion: str = candidates.champion
 
     def predict(self, features: Mapping[str, float | int | str]) -> dict[str, Said]:

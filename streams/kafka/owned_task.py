@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SECTIONS = ("name", "topics", "mapping", "target", "features", "labels", "join")
+AWAITED_S = 10.0
+"""So long an earlier owner's version is waited for; then predictions go on with what there is."""
 
 
 class Cut(NamedTuple):
@@ -55,6 +57,9 @@ class OwnedTask(Owned[Cut]):
         self.acknowledged_end = 0
         self.changed = False
         self.moved_at = 0.0
+        self.awaited = 0
+        """The version that this partition's last prediction was made with: the next one is made with no older one."""
+        self.awaited_until = 0.0
         self.task: Task
         self.inputs: Inputs
 
@@ -69,6 +74,7 @@ class OwnedTask(Owned[Cut]):
     async def before_work(self) -> None:
         """There must be something to predict with."""
         await self.worker.predictor_ready(self.shard)
+        self.awaited_until = time.monotonic() + AWAITED_S
 
     async def restore(self) -> None:
         """Load the newest checkpoint and what the log holds of its predictions."""
@@ -109,9 +115,12 @@ class OwnedTask(Owned[Cut]):
         """What the checkpoint says is pending, and what was said since, is in the log of predictions."""
         place = self.out_topic, self.partition
         await require_held(consumer, *place, self.task.tail)
-        _, self.acknowledged_end = await bounds(consumer, *place)
-        async for rows in read_through(consumer, *place, self.task.tail, self.acknowledged_end):
+        begin, end = await bounds(consumer, *place)
+        last = None
+        async for rows in read_through(consumer, *place, max(begin, min(self.task.tail, end - 1)), end):
             self.task.take_logged(rows)
+            last = rows[-1].value
+        self.acknowledged_end, self.awaited = end, _version_in(last)
         self.task.all_logged()
 
     async def _refuse_outputs_without_state(self, consumer: Any) -> tuple[int, int]:
@@ -144,6 +153,9 @@ class OwnedTask(Owned[Cut]):
             return False  # the shard wakes its tasks
         if worker.ahead(self):
             await asyncio.sleep(0.001)
+            return True
+        if predictor.version < self.awaited and time.monotonic() < self.awaited_until:
+            await asyncio.sleep(0.01)
             return True
         started = time.thread_time()
         emitted = self.task.step(self.pace.rows, predictor)
@@ -216,6 +228,18 @@ class OwnedTask(Owned[Cut]):
         """Save, then show how far it is."""
         await self.save(cut)
         await self.worker.show_progress(cut.offsets)
+
+
+class _Said(msgspec.Struct):
+    version: int = 0
+
+
+def _version_in(prediction: bytes | None) -> int:
+    """The version that it was made with; 0 if it is none."""
+    try:
+        return msgspec.json.decode(prediction or b"{}", type=_Said).version
+    except (msgspec.DecodeError, RecursionError):
+        return 0  # somebody else's record in a topic of ours
 
 
 class _Acknowledged:

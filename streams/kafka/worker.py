@@ -19,13 +19,14 @@ from faust.types import TP
 from streams.config import Config
 from streams.kafka.dead_letters import dead_letter
 from streams.kafka.durable import Identity
-from streams.kafka.follow import follow_models
+from streams.kafka.follow import follow_models, follow_newest
 from streams.kafka.member import Member
 from streams.kafka.owned_shard import FollowedModel, OwnedShard
 from streams.kafka.owned_task import OwnedTask
 from streams.kafka.partitioning import KeySample
 from streams.kafka.reading import bounds
 from streams.kafka.sending import Outflow
+from streams.messages import ModelVersion
 from streams.observability.reasons import reason_class
 from streams.stages.candidates import build_candidates
 from streams.stages.decoding import Decoding
@@ -61,6 +62,8 @@ class Worker(Member):
         self.shards: dict[int, OwnedShard] = {}
         self.parked: dict[str, OwnedTask | OwnedShard] = {}
         self.followed: dict[int, FollowedModel] = {}
+        self.published: dict[int, ModelVersion] = {}
+        """Of each shard what `models` says last."""
         self.letters: Counter[tuple[str, str]] = Counter()
         """Dead letters sent by this process, by topic and kind of reason."""
         self.examples_ends: Counter[int] = Counter()
@@ -107,6 +110,7 @@ class Worker(Member):
     async def predictor_ready(self, shard: int) -> None:
         """Wait until there is something to predict with."""
         await self.following.wait()
+        await follow_newest(self, shard)
         if shard not in self.shards and shard not in self.followed:
             self.followed[shard] = FollowedModel(build_candidates(self.config), 0)
         while self.predictor(shard) is None:
@@ -194,10 +198,16 @@ class Worker(Member):
     # -- ownership -----------------------------------------------------------------------------------------------
 
     async def park(self) -> None:
-        """Stop every stage at a cut; what comes back before anybody else had it is used again."""
+        """Stop every stage at a cut; what comes back before anybody else had it is used again.
+
+        A shard that does not come back is predicted with as it is now until its new owner has published more.
+        """
         for owned in self.owned:
             if await owned.park():
                 self.parked[owned.name] = owned
+                if isinstance(owned, OwnedShard):
+                    now_ms, learner = int(time.time() * 1000), owned.learner
+                    self.followed[owned.shard] = FollowedModel(learner.candidates, learner.version, now_ms)
         self.tasks.clear()
         self.shards.clear()
 

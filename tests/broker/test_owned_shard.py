@@ -154,7 +154,7 @@ def test_while_a_large_model_is_saved_it_predicts_and_does_not_learn(request):
     assert asyncio.run(run()) == ([False, False, False], 1 / 4, 5, 3, 3)
 
 
-def test_snapshots_take_a_thirtieth_of_the_time_at_most(request):
+def test_snapshots_take_a_sixteenth_of_the_time_at_most(request):
     """A model that takes a second to pickle is not pickled every second."""
 
     async def run():
