@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from learners.kernel import kernel_state
 from streams.cli.main import run
 from streams.config_drift import DriftConfig
 from streams.config_file import load
@@ -147,6 +148,19 @@ def test_check_config_builds_the_models_and_knows_the_statistics(folder, capsys)
     assert "models.candidates.champion must be one of logistic_regression" in err
     assert "drift.numeric_statistic must be one of" in err
     assert "did you mean 'adwin'?" in err
+
+
+@pytest.mark.usefixtures("folder")
+def test_check_config_says_whose_arithmetic_it_is(capsys):
+    """The compiled kernel's where there is one and it is not switched off, else River's and why."""
+    run(["init", "--from", "events.csv", "--label", "fraud"])
+    built = kernel_state() == "compiled"
+    for words, models in ([], ["champion"] if built else []), (["--set", "models.kernels=false"], []):
+        capsys.readouterr()
+        assert run(["check-config", *words]) == 0
+        assert ("compiled kernel does the arithmetic of champion" in capsys.readouterr().err) is bool(models)
+        assert run(["check-config", *words, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["kernel"] == {"state": kernel_state(), "models": models}
 
 
 @pytest.mark.parametrize("override", ["novalue", "=x", "kafka.boostrap=x"])
