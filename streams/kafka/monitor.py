@@ -18,6 +18,7 @@ from streams.kafka.member import Member
 from streams.kafka.owned_watch import OwnedWatch
 from streams.kafka.report_queue import ReportQueue
 from streams.kafka.seam import Chunk
+from streams.observability.found import Found
 from streams.state.store import Store
 
 log = structlog.get_logger()
@@ -30,6 +31,8 @@ class Monitor(Member):
         super().__init__("monitor", config, connection, identity, store, PartitionAssignor=OneOwner)
         reports = config.reports
         self.reports = ReportQueue(config.path(reports.folder), reports.timeout_ms, reports.keep)
+        self.found = Found()
+        """By this process, for those who watch it."""
         self.watch: OwnedWatch | None = None
         """While it is the active one."""
         self.read("watch", ("predictions", "examples"), self._feed)

@@ -61,6 +61,7 @@ class OwnedWatch(Owned[Cut]):
         self.sequence = 0
         self.changed = self.urgent = False
         self.cut_at = 0.0
+        self.payload_bytes = 0
         self.claim: Adopted
         self.watch: Watch
         self.inputs: Inputs
@@ -136,6 +137,7 @@ class OwnedWatch(Owned[Cut]):
 
     async def _take(self, seen: Seen) -> None:
         config = self.monitor.config
+        self.monitor.found.take(seen.metrics, seen.alerts, seen.requests)
         for reference in seen.references:
             await kept(self.monitor.store.put_object, "references", NAME, reference.to_bytes())
             log.info("reference_taken", rows=reference.rows, digest=reference.digest[:12])
@@ -172,6 +174,11 @@ class OwnedWatch(Owned[Cut]):
         """Before a seek to `positions`."""
         self.inputs.forget_buffered()
 
+    @property
+    def saved_bytes(self) -> int:
+        """See `Owned`."""
+        return self.payload_bytes
+
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def has_news(self) -> bool:
@@ -191,6 +198,7 @@ class OwnedWatch(Owned[Cut]):
         monitor = self.monitor
         header = make_header(NAME, monitor.identity, self.settings, cut.offsets)
         await kept(monitor.store.write, NAME, self.claim.generation, cut.sequence, header, cut.payload)
+        self.payload_bytes = len(cut.payload)
         self.outbox.mark_durable(cut.sequence)
         await self._publish()
         await monitor.show_progress(cut.offsets)
