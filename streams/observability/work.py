@@ -35,7 +35,7 @@ class Work:
         """How long a cut held the event loop."""
         self.writes = Histogram(WRITE_S)
         """From a cut to its durable checkpoint."""
-        self._ledgers: dict[str, tuple[Counter[Any], Mapping[Any, int]]] = {}
+        self._ledgers: dict[str, tuple[Mapping[Any, int], Mapping[Any, int]]] = {}
         self._before: Counter[Any] = Counter()
         """Of ledgers that are not followed any more."""
 
@@ -48,7 +48,7 @@ class Work:
         """So many rows of these record times are through; a broker's clock that is ahead of ours counts as no delay."""
         self.latency.spread(max(0.0, now_ms - newest_ms) / 1000, max(0.0, now_ms - oldest_ms) / 1000, times)
 
-    def follow(self, name: str, ledger: Counter[Any]) -> None:
+    def follow(self, name: str, ledger: Mapping[Any, int]) -> None:
         """Count from here what this ledger gains; the one followed before under the same name counts as it is now."""
         if name in self._ledgers:
             self._before.update(_gained(*self._ledgers[name]))
@@ -62,5 +62,5 @@ class Work:
         return total
 
 
-def _gained(ledger: Counter[Any], base: Mapping[Any, int]) -> dict[Any, int]:
+def _gained(ledger: Mapping[Any, int], base: Mapping[Any, int]) -> dict[Any, int]:
     return {word: count - base.get(word, 0) for word, count in ledger.items()}

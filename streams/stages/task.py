@@ -20,6 +20,7 @@ from streams.errors import MessageError, StateError
 from streams.messages import Label, Output, Prediction, encode
 from streams.stages.decoding import Decoding
 from streams.stages.merge import Input, Merge, Row, positions_of
+from streams.stages.staleness import FRESH, Staleness
 from streams.stages.waiting import WaitingLabel, WaitingLabels
 from streams.state.done import DoneIds
 from streams.state.intervals import Intervals
@@ -124,8 +125,10 @@ class Task:
         self.waiting = WaitingLabels(saved.get("waiting"))
         self.now_ms: int = saved.get("now_ms", 0)
         self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
-        self.classes: Counter[Label | None] | None = None if decoding.target.kind == "regression" else Counter()
+        target = decoding.target
+        self.classes: dict[Label | None, int] | None = dict.fromkeys(target.labels, 0) if target.labels else None
         """Predictions made by this object, by class: for those who watch, no part of the state."""
+        self._stale = FRESH
         self._encoded: dict[str, tuple[Said, msgspec.Raw]] = {}
         """By candidate: what it said last, and its JSON. Baselines say the same object until something is learnt."""
         self._sent: deque[tuple[int, int]] = deque()
@@ -169,8 +172,12 @@ class Task:
 
     # -- work ----------------------------------------------------------------------------------------------------
 
-    def step(self, limit: int, model: Predictor) -> Emitted | None:
-        """Take up to about `limit` rows of each input; None if there is none or an input must be waited for."""
+    def step(self, limit: int, model: Predictor, stale: Staleness = FRESH) -> Emitted | None:
+        """Take up to about `limit` rows of each input; None if there is none or an input must be waited for.
+
+        What the model lacks is told with each prediction of the step.
+        """
+        self._stale = stale
         turns = self.merge.take(limit)
         if not turns:
             return None
@@ -231,8 +238,12 @@ class Task:
                     known = self._encoded[name] = output, msgspec.Raw(encode(Output(*output)))
                 others[name] = known[1]
         prediction, probabilities = said[served]
+        stale = self._stale
         if self.classes is not None:
-            self.classes[prediction] += 1
+            try:
+                self.classes[prediction] += 1
+            except KeyError:  # it said nothing
+                self.classes[prediction] = 1
         return encode(
             Prediction(
                 event.id,
@@ -245,6 +256,8 @@ class Task:
                 source,
                 event_ms,
                 event.missing,
+                stale.examples,
+                stale.ms,
                 event.time,
             )
         )
