@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, LogJsonOption, LogLevelOption, SetOption, load_config
+from streams.cli.options import (
+    CONFIG,
+    ConfigOption,
+    LogJsonOption,
+    LogLevelOption,
+    MetricsPortOption,
+    SetOption,
+    load_config,
+)
 from streams.cli.terminal import note, say, warn
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
     from streams.config import Config
     from streams.web.guard import Door
+    from streams.web.server import Site
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -45,6 +55,7 @@ def dashboard(
         typer.Option("--allow-host", metavar="NAME", help="A name the page may be called by. Repeatable."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser, if there is one here.")] = False,
+    metrics_port: MetricsPortOption = None,
     override: SetOption = None,
     log_json: LogJsonOption = False,
     log_level: LogLevelOption = "info",
@@ -64,7 +75,9 @@ def dashboard(
         warn(f"everybody who can reach {host} can see this pipeline's features, scores and alerts")
     with _listening(host, port) as listener:
         address = _address(host, listener.getsockname()[1])
-        run_to_the_end(lambda stop: _serve(loaded, config, door, listener, stop, address, open_=open_))
+        run_to_the_end(
+            lambda stop: _serve(loaded, config, door, listener, stop, address, open_=open_, figures=metrics_port)
+        )
 
 
 @contextlib.contextmanager
@@ -85,8 +98,33 @@ def _address(host: str, port: int) -> str:
     return f"http://{shown}:{port}/"
 
 
+def _serving_figures(site: Site, port: int | None) -> contextlib.AbstractContextManager[object]:
+    """Figures of the pipeline as the page sees it, on a port of their own: they need no token."""
+    settings = site.view.config.metrics
+    if port is None and settings.port is None:
+        return contextlib.nullcontext()
+    from streams.observability.server import Source, serving
+    from streams.observability.view_figures import view_condition, view_figures
+
+    def now_ms() -> int:
+        return int(time.time() * 1000)
+
+    source = Source(
+        lambda: view_figures(site.view, now_ms(), site.listeners), lambda: view_condition(site.view, now_ms())
+    )
+    return serving(settings, port, source)
+
+
 async def _serve(
-    config: Config, path: Path, door: Door, listener: socket.socket, stop: asyncio.Event, address: str, *, open_: bool
+    config: Config,
+    path: Path,
+    door: Door,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    address: str,
+    *,
+    open_: bool,
+    figures: int | None,
 ) -> None:
     """Until stopped: two threads read, the loop owns the view and answers."""
     import structlog
@@ -129,7 +167,7 @@ async def _serve(
         limit_concurrency=256,
     )
     server = Server(settings)
-    with Viewing(config, apply):
+    with Viewing(config, apply), _serving_figures(site, figures):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         structlog.get_logger().info("dashboard_ready", address=address)
         say(address)

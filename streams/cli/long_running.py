@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import typer
@@ -14,6 +15,9 @@ from streams.cli.terminal import complain
 from streams.errors import BrokerError, MillraceError, StalledError
 from streams.kafka.process import run_until_stopped
 from streams.state.place import StoreAwayError
+
+if TYPE_CHECKING:
+    from streams.kafka.member import Member
 
 log = structlog.get_logger()
 
@@ -34,3 +38,14 @@ def run_to_the_end(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -
     except Exception as error:
         log.exception("ended_unexpectedly", error=type(error).__name__)
         raise typer.Exit(INTERNAL) from error
+
+
+def serving_figures(member: Member, port: int | None) -> AbstractContextManager[object]:
+    """Figures and health of a worker or monitor, served while inside if anybody asked for a port."""
+    settings = member.config.metrics
+    if port is None and settings.port is None:
+        return nullcontext()  # without the imports
+    from streams.kafka.member_figures import member_source
+    from streams.observability.server import serving
+
+    return serving(settings, port, member_source(member))

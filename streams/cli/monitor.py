@@ -6,7 +6,15 @@ import asyncio
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, LogJsonOption, LogLevelOption, SetOption, load_config
+from streams.cli.options import (
+    CONFIG,
+    ConfigOption,
+    LogJsonOption,
+    LogLevelOption,
+    MetricsPortOption,
+    SetOption,
+    load_config,
+)
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -14,6 +22,7 @@ app = typer.Typer(no_args_is_help=False)
 @app.command(epilog="Examples:  millrace monitor   |   millrace monitor -c fraud.toml --log-level warning")
 def monitor(
     config: ConfigOption = CONFIG,
+    metrics_port: MetricsPortOption = None,
     override: SetOption = None,
     log_json: LogJsonOption = False,
     log_level: LogLevelOption = "info",
@@ -24,7 +33,7 @@ def monitor(
     may be told again under the same id, never invented or forgotten.
     """
     from streams.cli.logs import set_up_logs
-    from streams.cli.long_running import run_to_the_end
+    from streams.cli.long_running import run_to_the_end, serving_figures
     from streams.kafka.process import Ground, prepare
     from streams.stages.watch import Watch
 
@@ -36,6 +45,8 @@ def monitor(
     async def main(stop: asyncio.Event, ground: Ground = ground) -> None:
         from streams.kafka.monitor import Monitor
 
-        await Monitor(ground.config, ground.connection, ground.identity, ground.store).run(stop)
+        monitor = Monitor(ground.config, ground.connection, ground.identity, ground.store)
+        with serving_figures(monitor, metrics_port):
+            await monitor.run(stop)
 
     run_to_the_end(main)

@@ -23,6 +23,16 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Log lines as JSON.")]
 LogLevelOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        metavar="PORT",
+        min=0,
+        max=65_535,
+        help="Serve /metrics, /healthz and /readyz here; 0: any that is free. Instead of metrics.port.",
+    ),
+]
 CONFIG = Path("millrace.toml")
 """The default of every `--config`."""
 

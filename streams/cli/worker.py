@@ -6,7 +6,15 @@ import asyncio
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, LogJsonOption, LogLevelOption, SetOption, load_config
+from streams.cli.options import (
+    CONFIG,
+    ConfigOption,
+    LogJsonOption,
+    LogLevelOption,
+    MetricsPortOption,
+    SetOption,
+    load_config,
+)
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -14,6 +22,7 @@ app = typer.Typer(no_args_is_help=False)
 @app.command(epilog="Examples:  millrace worker   |   millrace worker -c fraud.toml --log-json")
 def worker(
     config: ConfigOption = CONFIG,
+    metrics_port: MetricsPortOption = None,
     override: SetOption = None,
     log_json: LogJsonOption = False,
     log_level: LogLevelOption = "info",
@@ -27,7 +36,7 @@ def worker(
 
     from learners.kernel import kernel_state
     from streams.cli.logs import set_up_logs
-    from streams.cli.long_running import run_to_the_end
+    from streams.cli.long_running import run_to_the_end, serving_figures
     from streams.kafka.process import Ground, prepare
     from streams.stages.candidates import build_candidates
 
@@ -40,6 +49,8 @@ def worker(
     async def main(stop: asyncio.Event, ground: Ground = ground) -> None:
         from streams.kafka.worker import Worker
 
-        await Worker(ground.config, ground.connection, ground.identity, ground.store).run(stop)
+        worker = Worker(ground.config, ground.connection, ground.identity, ground.store)
+        with serving_figures(worker, metrics_port):
+            await worker.run(stop)
 
     run_to_the_end(main)

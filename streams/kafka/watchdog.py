@@ -59,11 +59,13 @@ async def watch_progress(
             lag = member.lag()
             member.progress.look(time.monotonic(), member.places(), sum(lag.values()), member.excuse())
             if end_s and member.progress.stalled_s >= end_s:
-                (end or end_after)(GRACE_S)
-                raise StalledError(
+                text = (
                     f"could not move for {member.progress.stalled_s:.0f} s although {sum(lag.values())} records wait "
                     "and Kafka and the store answer: the process ends, the next start goes on from the last checkpoint"
                 )
+                log.error("stalled", reason=text)  # now: what hangs may hold up the process's own last word
+                (end or end_after)(GRACE_S)
+                raise StalledError(text)
     finally:
         asking.cancel()
         if guard is not None:

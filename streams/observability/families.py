@@ -155,7 +155,11 @@ FAMILIES = {
         ),
         Family("millrace_label_coverage_ratio", "gauge", "Share of its predictions with a label.", (), (MONITOR,)),
         Family(
-            "millrace_label_delay_seconds", "gauge", "From event to label, by record times.", ("quantile",), (MONITOR,)
+            "millrace_label_delay_seconds",
+            "gauge",
+            "From event to label, by record times.",
+            ("percentile",),
+            (MONITOR,),
         ),
         Family(
             "millrace_drift_columns", "gauge", "Features and own streams of the last window.", ("verdict",), (MONITOR,)

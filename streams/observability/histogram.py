@@ -46,13 +46,15 @@ class Histogram:
         ([2, 3, 0], 10.0)
         """
         bounds, counts = self.bounds, self.counts
-        first = bisect_left(bounds, low)
-        if times == 1 or first == bisect_left(bounds, high):
-            counts[first] += times
-        else:
+        first, last = bisect_left(bounds, low), bisect_left(bounds, high)
+        below = 0
+        if times > 1 and first < last:
             step = (high - low) / (times - 1)
-            for place in range(times):
-                counts[bisect_left(bounds, low + place * step)] += 1
+            for place in range(first, last):
+                upto = min(times, int((bounds[place] - low) / step) + 1)
+                counts[place] += upto - below
+                below = upto
+        counts[last if times > 1 else first] += times - below
         self.sum += times * (low + high) / 2
 
     def buckets(self) -> list[tuple[str, int]]:
