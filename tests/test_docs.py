@@ -9,6 +9,7 @@ import tomllib
 import jsonschema
 import pytest
 import tomlkit
+import yaml
 from guides import PAGES, ROOT, blocks, prose, session_lines, walking
 from kafka import KafkaProducer
 
@@ -19,7 +20,7 @@ from streams.schemas import schemas
 
 DOCS = ROOT / "docs"
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-LANGUAGES = {"sh", "console", "text", "json", "toml", "python", "python notest", "js", "java"}
+LANGUAGES = {"sh", "console", "text", "json", "toml", "python", "python notest", "js", "java", "yaml"}
 ALERT = {
     "id": "3445dfc5741386d1/started/1",
     "incident": "3445dfc5741386d1",
@@ -220,13 +221,15 @@ def test_commands_that_are_named_are_ones(page, capsys):
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_block_says_what_it_is(page):
-    """Of a known language, so that no command or snippet goes untested by mistake; Python compiles, JSON is JSON."""
+    """Of a known language, so that no command or snippet goes untested by mistake; Python compiles, JSON, YAML parse."""
     for block in blocks(page):
         assert block.language in LANGUAGES, f"line {block.line}"
         if block.language.startswith("python"):
             compile(block.text, f"{page.name}:{block.line}", "exec")
         if block.language == "json":
             json.loads(block.text)
+        if block.language == "yaml":
+            yaml.safe_load(block.text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

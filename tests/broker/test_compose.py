@@ -46,8 +46,17 @@ def test_each_command_line_is_one_that_millrace_knows(line, capsys):
 
 
 def test_the_services_of_the_pipeline_are_there():
-    """Kafka, the one-shot that makes topics, worker and monitor."""
-    assert set(SERVICES) == {"kafka", "topics", "worker", "monitor"}
+    """Kafka, the one-shot that makes topics, worker and monitor; the others only for who asks for their profile."""
+    assert {name for name, service in SERVICES.items() if "profiles" not in service} == {
+        "kafka",
+        "topics",
+        "worker",
+        "monitor",
+    }
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "prometheus": ["observability"],
+        "grafana": ["observability"],
+    }
     assert {name: SERVICES[name]["command"][1] for name in ("topics", "worker", "monitor")} == {
         "topics": "topics",
         "worker": "worker",
@@ -63,21 +72,23 @@ def test_every_image_is_pinned(image):
     """What runs today runs tomorrow."""
     name, _, tag = image.partition(":")
     assert name
-    assert re.match(r"\d+\.\d+", tag)
+    assert re.match(r"v?\d+\.\d+", tag)
 
 
 def test_nothing_is_reachable_from_other_machines():
     """Docker opens a published port to the whole network unless it is bound to the loopback address."""
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
-    assert published == ["127.0.0.1:9092:9092"]
-    assert "0.0.0.0" not in (ROOT / "docker-compose.yml").read_text()
+    assert published == ["127.0.0.1:9092:9092", "127.0.0.1:9090:9090", "127.0.0.1:3000:3000"]
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert text.count("0.0.0.0") == text.count("metrics.host=0.0.0.0") == 2  # inside the containers' own network
+    assert not any("ports" in SERVICES[name] for name in ("worker", "monitor", "topics"))
     assert all(service.get("network_mode") != "host" for service in SERVICES.values())
 
 
 def test_whoever_lasts_has_a_health_check_and_waits_for_kafka_and_topics():
     """A worker that starts before its topics would end at once."""
-    for name in ("kafka", "worker", "monitor"):
+    for name in set(SERVICES) - {"topics"}:
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
         assert SERVICES[name]["restart"] == "unless-stopped"
     for name in ("worker", "monitor"):
@@ -91,9 +102,22 @@ def test_data_and_state_are_on_named_volumes_and_the_config_is_read_only():
     for service in SERVICES.values():
         for mount in service["volumes"]:
             source, _, mode = mount.split(":")[0], *mount.split(":")[1:2], mount.split(":")[2:]
-            assert source in COMPOSE["volumes"] or (source == "./millrace.toml" and mode == ["ro"])
+            ours = source == "./millrace.toml" or (source.startswith("./deploy/") and (ROOT / source).exists())
+            assert source in COMPOSE["volumes"] or (ours and mode == ["ro"])
     log_dirs = SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"]
     assert f"kafka:{log_dirs}" in SERVICES["kafka"]["volumes"]
+
+
+def test_the_health_check_asks_where_the_process_listens():
+    """Another port would call every process ill; the next try would start it again, for ever."""
+    for name in ("worker", "monitor"):
+        words = SERVICES[name]["command"]
+        port = words[words.index("--metrics-port") + 1]
+        assert f"http://127.0.0.1:{port}/healthz" in SERVICES[name]["healthcheck"]["test"][-1]
+        compile(SERVICES[name]["healthcheck"]["test"][-1], name, "exec")
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
+    assert scraped["dns_sd_configs"][0]["port"] == int(port)
+    assert set(scraped["dns_sd_configs"][0]["names"]) == {"worker", "monitor"}
 
 
 def test_the_image_holds_the_lock_and_no_root_process():
