@@ -4,6 +4,7 @@ All are `MillraceError`s:
 
 - `ConfigError`, for the operator: millrace.toml or the environment is wrong.
 - `BrokerError`, for the operator: Kafka cannot be reached or refuses.
+  - `UnreachableError`: nobody answers, perhaps not yet: another try may help.
 - `MessageError`, for the producer: this record is unreadable and becomes a dead letter.
 - `StateError`, for the operator: a checkpoint does not fit the log or the config.
 - `StalledError`, for the supervisor: this process gets nowhere, another one may.
@@ -26,6 +27,10 @@ class ConfigError(MillraceError):
 
 class BrokerError(MillraceError):
     """Kafka cannot be reached, refuses, or lacks a topic; the message says what to do."""
+
+
+class UnreachableError(BrokerError):
+    """Nobody answers at Kafka's address: it may be starting."""
 
 
 class MessageError(MillraceError):

@@ -1,7 +1,7 @@
 """The `millrace` command: finds the sub-command, and turns errors into one line and an exit code.
 
 Exit codes: 0 done, 1 could not do it (one line `error: …` on stderr), 2 asked wrongly, 70 an error of millrace's own,
-75 the broker or the store was lost for too long (another start may succeed), 130 interrupted.
+75 Kafka could not be reached, or was lost for too long, or the store was (another try may succeed), 130 interrupted.
 Sub-commands are imported when they are called, so that `--help` answers at once.
 """
 
@@ -18,13 +18,13 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from streams.cli.terminal import complain
-from streams.errors import MillraceError
+from streams.errors import MillraceError, UnreachableError
 
 USAGE_ERROR = 2
 INTERNAL = 70
 """An error of our own: a supervisor may start the process again, its state is in the checkpoints."""
 BROKER_LOST = 75
-"""What was reachable at the start is no more: worth another try."""
+"""Kafka or the store is not there, or no more: worth another try."""
 INTERRUPTED = 130
 
 
@@ -61,6 +61,9 @@ COMMANDS = {
     "report": Command("streams.cli.report", LOOK, "An HTML page: the last window, or an incident's."),
     "scorecard": Command(
         "streams.cli.scorecard", LOOK, "Drift settings judged on your own data, with known changes injected."
+    ),
+    "replay": Command(
+        "streams.cli.replay", LOOK, "An alert computed again from the log; the alerts of other settings."
     ),
     "retrain-requests": Command("streams.cli.retrain_requests", LOOK, "Show requests to fit a model anew."),
 }
@@ -154,7 +157,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if _debugging():
             raise
         complain(str(error))
-        return 1
+        return BROKER_LOST if isinstance(error, UnreachableError) else 1
     except Exception as error:
         if _debugging():
             raise

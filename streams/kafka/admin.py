@@ -16,7 +16,7 @@ from kafka.errors import CoordinatorNotAvailableError, KafkaError, KafkaTimeoutE
 from kafka.protocol.consumer import IsolationLevel, OffsetSpec
 
 from streams.config import Config
-from streams.errors import BrokerError
+from streams.errors import BrokerError, UnreachableError
 from streams.kafka.bootstrap import host_and_port
 from streams.kafka.security import client_settings
 from streams.kafka.topics import TopicSpec, TopicState
@@ -196,7 +196,7 @@ class Admin:
         try:
             return question()
         except KafkaTimeoutError as error:
-            raise BrokerError(_unreachable(self.bootstrap, f"no answer within {self._timeout_s:g} s")) from error
+            raise UnreachableError(_unreachable(self.bootstrap, f"no answer within {self._timeout_s:g} s")) from error
         except (KafkaError, ValueError) as error:  # kafka-python refuses unknown settings with a ValueError
             raise BrokerError(f"could not {what}: {_reason(error)}") from error
 
@@ -206,7 +206,7 @@ def _reach(addresses: list[str], context: ssl.SSLContext | None, timeout_s: floa
 
     kafka-python would try again until its timeout, and then not say why.
     """
-    problems = []
+    problems, refused = [], False
     each_s = min(_CONNECT_TIMEOUT_S, timeout_s / len(addresses))
     for address in addresses:
         host, port = host_and_port(address)
@@ -216,10 +216,12 @@ def _reach(addresses: list[str], context: ssl.SSLContext | None, timeout_s: floa
                     context.wrap_socket(connection, server_hostname=host).close()
                 return
         except ssl.SSLCertVerificationError as error:
+            refused = True
             problems.append(f"its certificate is refused, {error.verify_message}")
         except OSError as error:
             problems.append(error.strerror or str(error))
-    raise BrokerError(_unreachable(",".join(addresses), "; ".join(dict.fromkeys(problems)).lower()))
+    kind = BrokerError if refused else UnreachableError
+    raise kind(_unreachable(",".join(addresses), "; ".join(dict.fromkeys(problems)).lower()))
 
 
 def _unreachable(bootstrap: str, reason: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from streams.config import Config
-from streams.errors import BrokerError, ConfigError
+from streams.errors import ConfigError, UnreachableError
 from streams.kafka.broker_status import broker_status
 
 LOCAL = "local"
@@ -13,13 +13,13 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+):(?P<port>\d{1
 
 
 def bootstrap_servers(config: Config) -> list[str]:
-    """`host:port`, at least one. Raises ConfigError for what is none, BrokerError if the local broker does not run."""
+    """`host:port`, at least one. Raises ConfigError for what is none, UnreachableError if the local broker does not run."""
     if config.kafka.bootstrap.strip() != LOCAL:
         return parse_addresses(config.kafka.bootstrap)
     status = broker_status(config.path(config.kafka.local_folder))
     if status.state == "running" and status.bootstrap:
         return [status.bootstrap]
-    raise BrokerError(
+    raise UnreachableError(
         f"could not reach the local Kafka of {status.folder}: it is {status.state}; 'millrace broker start' starts it"
     )
 

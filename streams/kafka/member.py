@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import aiokafka
 import structlog
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from streams.config import Config
-from streams.errors import BrokerError
+from streams.errors import BrokerError, UnreachableError
 from streams.kafka.app import build_app
 from streams.kafka.durable import Identity
 from streams.kafka.keeping import store_away
@@ -117,7 +117,10 @@ class Member(ABC):
         gc.freeze()  # all that is imported by now stays
         gc.set_threshold(*GARBAGE)
         log.info("joining", group=self.app.conf.id)
-        await self.app.start()
+        try:
+            await self.app.start()
+        except KafkaConnectionError as error:  # it was there a moment ago
+            raise UnreachableError(f"could not join {self.app.conf.id}: {error}") from error
         for name, service in self.services().items():
             self.spawn(service, name)
         self.spawn(watch_broker(self.producer.client, self._in_group, tell=self._broker_answers), "broker")

@@ -148,5 +148,5 @@ def test_what_cannot_be_verified_is_said(broker, pipeline_name, tmp_path, capsys
         capsys.readouterr()
         assert run([*words, "--set", "labels.wait=9s"]) == 1
         assert "labels.wait ('3s' → '9s')" in capsys.readouterr().err
-        assert run([*words, "--set", "kafka.bootstrap=127.0.0.1:9"]) == 1
+        assert run([*words, "--set", "kafka.bootstrap=127.0.0.1:9"]) == 75  # nothing is broken, for all we know
         assert "could not reach Kafka" in capsys.readouterr().err

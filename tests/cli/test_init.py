@@ -97,8 +97,8 @@ def test_a_run_that_fails_leaves_nothing_behind(folder):
 )
 @pytest.mark.usefixtures("folder")
 def test_what_cannot_be_inferred_is_one_line(capsys, words, said):
-    """And says what to do."""
-    assert run(["init", *words]) == 1
+    """And says what to do; where Kafka does not answer, that another try may help."""
+    assert run(["init", *words]) == (75 if "could not reach" in said else 1)
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1

@@ -11,7 +11,7 @@ import typer
 
 from streams.cli import main
 from streams.cli.main import COMMANDS, run
-from streams.errors import BrokerError
+from streams.errors import BrokerError, UnreachableError
 
 HEAVY = (
     "river",
@@ -105,7 +105,8 @@ def test_debugging_shows_where_it_was(tmp_path, words, variable):
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
-        (BrokerError("could not reach Kafka"), 1, "error: could not reach Kafka\n"),
+        (BrokerError("could not find topics"), 1, "error: could not find topics\n"),
+        (UnreachableError("could not reach Kafka"), 75, "error: could not reach Kafka\n"),
         (KeyError("secret"), 70, "--debug"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 1, ""),
