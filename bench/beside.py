@@ -8,7 +8,8 @@ model; one after the other, in turns, so that what else the machine does hits al
 process (user and system, all threads), from the first record that it is handed to the last example learnt.
 
 The rivals (bench/rivals) give no guarantee: no checkpoints, no order between inputs, nothing after a crash. All of them
-are checked: each run's log of examples is folded into a fresh model, which must say of every event what was published.
+are checked: the first run's log of examples is folded into a fresh model, which must say of every event what was
+published; and it is told how many examples the models that predicted lacked, in the median and at most.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from bench.results import machine, note
 from bench.rivals.job import model_of
 from bench.rivals.python import RIVALS_PYTHON, missing
 from bench.unit import bare_river
+from learners.kernel import kernel_state
 from streams.config_file import load
 
 RIVALS = {
@@ -37,9 +39,11 @@ RIVALS = {
     "Quix Streams": "quix",
     "Bytewax": "bytewax_flow",
 }
-OURS = "millrace"
+OURS, PLAIN = "millrace", "millrace, kernels off"
+"""The second only where a kernel does what River's own model does; both predict and learn the same."""
 MODELS = {"logistic_regression": 60_000, "hoeffding_tree": 40_000, "adaptive_random_forest": 6_000}
 """Events of a run: about equally long."""
+WITH_KERNEL = {"logistic_regression"}
 GIVE_UP_S = 600
 
 
@@ -73,14 +77,15 @@ def one_case(folder, bootstrap, contenders, model, width, events, runs):
         units.append(bare_river(model, names))
         order = contenders[run % len(contenders) :] + contenders[: run % len(contenders)]
         for name in order:
-            path = pipeline(folder, bootstrap, fresh("run"), candidates=candidates, inputs=source, names=names)
-            if name == OURS:
+            settings = {"candidates": candidates, "kernels": name != PLAIN}
+            path = pipeline(folder, bootstrap, fresh("run"), models=settings, inputs=source, names=names)
+            if name in {OURS, PLAIN}:
                 found = run_worker(path, events)
                 found["wall_us"] = round(found["wall_s"] / events * 1e6, 2)
             else:
                 found = run_rival(RIVALS[name], load(path), source, events, model)
             if run == 0:
-                found["checked"] = replay(load(path), events, model_of(model, names))
+                found["lacked"] = replay(load(path), events, model_of(model, names))
             taken[name].append(found)
             print(
                 f"    run {run + 1}: {name}: {found['cpu_us']} us CPU, {found['wall_us']} us",
@@ -95,6 +100,7 @@ def summed(units, taken):
     rows = {}
     for name, found in taken.items():
         row = {key: statistics.median(each[key] for each in found) for key in ("cpu_us", "wall_us", "rss_mb")}
+        row["lacked"] = found[0]["lacked"]
         row["cpu_us_range"] = [min(each["cpu_us"] for each in found), max(each["cpu_us"] for each in found)]
         for key in ("cpu_us", "wall_us"):
             ratios = [theirs[key] / ours[key] for theirs, ours in zip(found, taken[OURS], strict=True)]
@@ -105,13 +111,15 @@ def summed(units, taken):
 
 
 def tell(found):
-    print(f"    {'':38}ours is faster by: CPU  wall |  us CPU (range)        us wall  MB   over bare River")
+    print(
+        f"    {'':38}ours is faster by: CPU  wall |  us CPU (range)        us wall  MB   over bare River  model lacked"
+    )
     for name, row in found["contenders"].items():
         low, high = row["cpu_us_range"]
         print(
             f"    {name:38}{row['ours_faster_cpu_us']:19.2f} x{row['ours_faster_wall_us']:5.2f} x |"
             f"{row['cpu_us']:8.1f} ({low:.1f}-{high:.1f}){'':4}{row['wall_us']:8.1f}{row['rss_mb']:6.0f}"
-            f"{row['over_bare_us']:10.1f} us",
+            f"{row['over_bare_us']:10.1f} us{'':8}{row['lacked'][0]:,} / {row['lacked'][1]:,}",
             flush=True,
         )
 
@@ -127,6 +135,7 @@ def main():
     absent = missing(RIVALS.values())
     for module, why in absent.items():
         print(f"  left out: {module}: {why}")
+    print(f"  millrace's kernel: {kernel_state()}")
     wanted = [
         name
         for name, module in RIVALS.items()
@@ -137,12 +146,16 @@ def main():
         for model in arguments.models:
             for width in arguments.widths:
                 events = arguments.events or MODELS[model]
-                units, taken = one_case(folder, bootstrap, [OURS, *wanted], model, width, events, arguments.runs)
+                ours = [OURS, PLAIN] if model in WITH_KERNEL else [OURS]
+                units, taken = one_case(folder, bootstrap, [*ours, *wanted], model, width, events, arguments.runs)
                 cases.append({"model": model, "features": width, "events": events, **summed(units, taken)})
                 unit = cases[-1]["bare_river_us"]
                 print(f"  {model}, {width} features, {events:,} events; bare River {unit} us CPU")
                 tell(cases[-1])
-    note("beside", {"machine": machine(), "runs": arguments.runs, "left_out": absent, "cases": cases})
+    note(
+        "beside",
+        {"machine": machine(), "kernel": kernel_state(), "runs": arguments.runs, "left_out": absent, "cases": cases},
+    )
 
 
 if __name__ == "__main__":

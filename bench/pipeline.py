@@ -86,10 +86,10 @@ class Stream:
         return key.encode(), event, self.encode({"id": key, "label": label})
 
 
-async def backlog(config: Config, events: int, told=lambda _: None, unlabelled: int = 0):
+async def backlog(config: Config, events: int, told=lambda _: None, unlabelled: int = 0, first: int = 0):
     """Each block of events is on the broker before its labels are sent, as live traffic would be.
 
-    The first `unlabelled` events get no label.
+    The first `unlabelled` events get no label; they are numbered from `first`.
     """
     producer = aiokafka.AIOKafkaProducer(
         bootstrap_servers=config.kafka.bootstrap, acks="all", max_batch_size=1 << 20, linger_ms=0
@@ -98,7 +98,7 @@ async def backlog(config: Config, events: int, told=lambda _: None, unlabelled: 
     stream = Stream(names=tuple(config.features))
     block = min(BLOCK, 20_000 // len(stream.names))  # one batch of a partition holds it
     for start in range(0, events, block):
-        rows = [stream.pair(number) for number in range(start, min(events, start + block))]
+        rows = [stream.pair(first + number) for number in range(start, min(events, start + block))]
         for topic, place in ((config.topic("features"), 1), (config.topic("labels"), 2)):
             batches = {}
             for row in rows if place == 1 else rows[max(0, unlabelled - start) :]:

@@ -23,6 +23,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from bench.pipeline import PARTITIONS, Stream, fresh, ground, pipeline
@@ -68,6 +69,16 @@ class Worker:
             assert time.monotonic() < deadline, f"{event}: {self.log.read_text()[-2000:]}"
             time.sleep(0.02)
         return found
+
+    def cpu_s(self):
+        return sum(psutil.Process(self.popen.pid).cpu_times()[:2])
+
+    def rss_mb(self):
+        return psutil.Process(self.popen.pid).memory_info().rss / 2**20
+
+    def stop(self):
+        self.popen.terminate()
+        self.popen.wait(60)
 
     def kill(self):
         self.popen.kill()

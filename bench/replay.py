@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from bench.pipeline import BLOCK
 from bench.rivals.job import answer
 from streams.kafka.reading import bounds, read_through, reader
 
@@ -41,8 +42,8 @@ async def records(config, topic, partitions, decode):
 def replay(config, events, model):
     """Folds the examples, in the log's order, into a fresh model, and asks it of each event what it was asked then.
 
-    Answers how many predictions were found equal; asserts that all of them are, and that each event and each label is
-    there once.
+    Asserts that each event and each label is there once and that every prediction is equal. Answers how many examples
+    the models that predicted lacked, in the median and at most: of all labels sent before the event.
     """
     predictions = asyncio.run(
         records(config, config.topic("predictions"), config.topics.partitions, msgspec.json.Decoder(Predicted).decode)
@@ -62,4 +63,5 @@ def replay(config, events, model):
         else:
             assert abs(probabilities["1"] - said.probabilities["1"]) <= PROBABILITY_APART, (said, probabilities)
             assert said.prediction == prediction or abs(probabilities["1"] - 0.5) <= PROBABILITY_APART, said
-    return len(predictions)
+    lacked = sorted(int(said.id) // BLOCK * BLOCK - said.version for said in predictions)
+    return max(0, lacked[len(lacked) // 2]), lacked[-1]
