@@ -63,6 +63,10 @@ class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
     """Record timestamp of the event."""
     missing: int = 0
     """Configured features that the event lacked."""
+    behind: int = 0
+    """Examples that were there, as far as the worker knew, and that the model had not learnt."""
+    behind_ms: int = 0
+    """For how long it had lacked them, at most."""
     time: Time | None = None
     v: int = 1
 
@@ -87,6 +91,8 @@ class Example(msgspec.Struct, frozen=True, omit_defaults=True):
     source: int = 0
     event_ms: int = 0
     missing: int = 0
+    behind: int = 0
+    behind_ms: int = 0
     time: Time | None = None
     label_time: Time | None = None
     kind: Literal["example", "correction"] = "example"

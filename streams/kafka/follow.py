@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import aiokafka
@@ -73,7 +74,8 @@ async def follow_newest(worker: Worker, shard: int) -> None:
             del worker.published[shard]
         return
     if _is_news(worker, record):
-        worker.followed[shard] = FollowedModel(candidates, record.version, record.published_ms, record.cut_ms)
+        age_s = max(0.0, time.time() - (record.cut_ms or record.published_ms) / 1000)
+        worker.followed[shard] = FollowedModel(candidates, record.version, time.monotonic() - age_s)
         log.info("version_followed", shard=shard, version=record.version)
 
 

@@ -191,6 +191,16 @@ class OwnedShard(Owned[Cut]):
         """Examples that the broker holds and the model has not learnt."""
         return max(0, self.acknowledged_end - self.learner.version)
 
+    @property
+    def version(self) -> int:
+        """The examples offset it has learnt to."""
+        return self.learner.version
+
+    def as_left(self) -> FollowedModel:
+        """The model as it is now that it learns no more here."""
+        learner = self.learner
+        return FollowedModel(learner.candidates, learner.version, time.monotonic())
+
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def has_news(self) -> bool:
@@ -302,9 +312,9 @@ def learner_from(config: Config, shard: int, saved: Mapping[str, Any] | None) ->
 class FollowedModel:
     """Another worker's shard: the newest version of its candidates that is known here."""
 
-    def __init__(self, candidates: Candidates, version: int, published_ms: int = 0, cut_ms: int = 0) -> None:
-        self.candidates, self.version = candidates, version
-        self.published_ms, self.cut_ms = published_ms, cut_ms or published_ms
+    def __init__(self, candidates: Candidates, version: int, learnt_at: float = 0.0) -> None:
+        self.candidates, self.version, self.learnt_at = candidates, version, learnt_at
+        """When it learnt last, by this process's monotonic clock; 0 if it never did."""
         self.champion: str = candidates.champion
 
     def predict(self, features: Mapping[str, float | int | str]) -> dict[str, Said]:

@@ -158,7 +158,7 @@ class OwnedTask(Owned[Cut]):
             await asyncio.sleep(0.01)
             return True
         started = time.thread_time()
-        emitted = self.task.step(self.pace.rows, predictor)
+        emitted = self.task.step(self.pace.rows, predictor, worker.staleness(self.shard))
         if emitted is None:
             return False
         self.pace.took(emitted.rows, time.thread_time() - started)

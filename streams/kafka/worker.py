@@ -30,6 +30,7 @@ from streams.messages import ModelVersion
 from streams.observability.reasons import reason_class
 from streams.stages.candidates import build_candidates
 from streams.stages.decoding import Decoding
+from streams.stages.staleness import FRESH, Staleness
 from streams.stages.task import DeadLetter, Predictor, TaskConfig
 from streams.state.store import Store
 
@@ -68,6 +69,8 @@ class Worker(Member):
         """Dead letters sent by this process, by topic and kind of reason."""
         self.examples_ends: Counter[int] = Counter()
         """By shard, as far as the answers to this worker's own examples tell."""
+        self.even_at: dict[int, float] = {}
+        """By shard: when the first example was acknowledged that the model here lacks, by the monotonic clock."""
         self.following = asyncio.Event()
         """Set once `models` was read to its end."""
         self.read("intake", ("features", "labels"), self._intake)
@@ -121,6 +124,15 @@ class Worker(Member):
         owned = self.shards.get(shard)
         return owned is not None and owned.ready and owned.lag > self.config.models.lag_examples_max
 
+    def staleness(self, shard: int, end: int = 0) -> Staleness:
+        """What the model that predicts here lacks; `end` is where somebody else says that the examples end."""
+        owned, end = self.shards.get(shard), max(end, self.examples_ends[shard])
+        model = self.followed.get(shard) if owned is None else owned
+        if model is None or end <= (version := model.version):
+            return FRESH
+        since = max(model.learnt_at, self.even_at.get(shard, 0.0))
+        return Staleness(end - version, max(0, int((time.monotonic() - since) * 1000)))
+
     def ahead(self, task: OwnedTask) -> bool:
         """Whether this partition has run ahead in stream time of one that works too.
 
@@ -142,6 +154,9 @@ class Worker(Member):
         def note(base: int, count: int) -> None:
             if base < 0:
                 return
+            model = self.predictor(shard)
+            if model is not None and base <= model.version:
+                self.even_at[shard] = time.monotonic()
             self.examples_ends[shard] = max(self.examples_ends[shard], base + count)
             if owned is not None:
                 owned.acknowledged_end = max(owned.acknowledged_end, base + count)
@@ -206,8 +221,7 @@ class Worker(Member):
             if await owned.park():
                 self.parked[owned.name] = owned
                 if isinstance(owned, OwnedShard):
-                    now_ms, learner = int(time.time() * 1000), owned.learner
-                    self.followed[owned.shard] = FollowedModel(learner.candidates, learner.version, now_ms)
+                    self.followed[owned.shard] = owned.as_left()
         self.tasks.clear()
         self.shards.clear()
 

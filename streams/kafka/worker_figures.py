@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from learners.target import Label
 from streams.observability.families import Figures
 from streams.observability.process_figures import scores
+from streams.stages.staleness import Staleness
 
 if TYPE_CHECKING:
     from streams.kafka.worker import Worker
@@ -76,24 +76,19 @@ def class_name(label: Label) -> str:
 
 
 def _models(worker: Worker, figures: Figures) -> None:
-    now, now_ms = time.monotonic(), time.time() * 1000
     for shard, owned in worker.shards.items():
         if not owned.ready:
             continue
-        end = max(owned.acknowledged_end, owned.read, worker.examples_ends[shard], worker.ends.get(owned.tp, 0))
-        behind = max(0, end - owned.learner.version)
-        figures.add("millrace_model_version", owned.learner.version, str(shard), "live")
-        figures.add("millrace_model_staleness_examples", behind, str(shard))
-        figures.add("millrace_model_staleness_seconds", _since(owned.learnt_at, now) if behind else 0.0, str(shard))
+        figures.add("millrace_model_version", owned.version, str(shard), "live")
+        _staleness(shard, worker.staleness(shard, max(owned.read, worker.ends.get(owned.tp, 0))), figures)
         for candidate, role, name, value in scores(worker.config, owned.scores):
             figures.add("millrace_score", value, str(shard), candidate, role, name)
     for shard, followed in worker.followed.items():
-        figures.add("millrace_model_version", followed.version, str(shard), "followed")
-        behind = max(0, worker.examples_ends[shard] - followed.version)
-        figures.add("millrace_model_staleness_examples", behind, str(shard))
-        if followed.published_ms:
-            figures.add("millrace_model_staleness_seconds", (now_ms - followed.published_ms) / 1000, str(shard))
+        if shard not in worker.shards:
+            figures.add("millrace_model_version", followed.version, str(shard), "followed")
+            _staleness(shard, worker.staleness(shard), figures)
 
 
-def _since(then: float, now: float) -> float | None:
-    return now - then if then else None
+def _staleness(shard: int, stale: Staleness, figures: Figures) -> None:
+    figures.add("millrace_model_staleness_examples", stale.examples, str(shard))
+    figures.add("millrace_model_staleness_seconds", stale.ms / 1000, str(shard))

@@ -129,8 +129,7 @@ FAMILIES = {
         Family(
             "millrace_model_staleness_seconds",
             "gauge",
-            "How old that model is: a followed one since it was published, a live one since it learnt last while "
-            "there is more to learn.",
+            "How long the oldest of them has been there, at most.",
             ("shard",),
             (WORKER,),
         ),

@@ -111,12 +111,12 @@ def test_numbers_are_no_classes():
     }
 
 
-def test_a_followed_model_is_as_old_as_its_publication_and_as_far_behind_as_the_log():
+def test_a_followed_model_is_behind_since_it_learnt_last_and_as_far_as_the_log():
     """Another worker learns: what this one knows of the log are the answers to its own examples."""
 
     def work(worker):
         followed = worker.followed[0]
-        followed.version, followed.published_ms = 40, int(time.time() * 1000) - 5_000
+        followed.version, followed.learnt_at = 40, time.monotonic() - 5
         worker.examples_noted(0)(90, 10)
         worker.examples_noted(0)(-1, 10)  # a retried batch, answered without its offset
 

@@ -1,0 +1,163 @@
+"""Models of other workers: what a partition is predicted with when its shard moves, and what is said of its age."""
+
+import asyncio
+import time
+
+import msgspec
+from offline_worker import CONFIG, OfflineWorker, Row, events
+
+from streams.config import Config
+from streams.kafka.durable import Durable
+from streams.kafka.follow import follow_newest
+from streams.kafka.owned_shard import FollowedModel, OwnedShard, learner_from
+from streams.kafka.sending import Outflow
+from streams.messages import Example, ModelVersion, Prediction, encode
+from streams.stages.candidates import build_candidates
+
+SHARDED = Config.model_validate(CONFIG.model_dump(by_alias=True) | {"topics": {"partitions": 2, "shards": 2}})
+
+
+def rows(start, stop):
+    """Labelled examples of a shard."""
+    made = (
+        Example(f"e{n}", "yes", (0, n), n, 1_000, features={"x": 1.0}, model="champion") for n in range(start, stop)
+    )
+    return [Row(start + n, 1_000, b"k", encode(example)) for n, example in enumerate(made)]
+
+
+def learning(worker, shard=0):
+    """A shard of this worker's, as restored at a first start."""
+    owned = OwnedShard(worker, shard)
+    owned.learner = learner_from(worker.config, shard, None)
+    owned.durable = Durable.adopt(worker.store, owned.name, {}, worker.identity)
+    owned.start(parked=True)
+    owned.runner.cancel()
+    owned.outflow, owned.ready = Outflow(worker.producer), True
+    worker.shards[shard] = owned
+    return owned
+
+
+def told(worker):
+    """What `models` says, in order."""
+    return [msgspec.json.decode(value, type=ModelVersion) for value in worker.producer.values("shop.models")]
+
+
+def said(worker):
+    return [msgspec.json.decode(value, type=Prediction) for value in worker.producer.values("shop.predictions")]
+
+
+async def predicted(owned, start, count):
+    """Events of a partition, and the predictions that came of one step."""
+    before = len(said(owned.worker))
+    owned.feed(events(owned, start, count, 10))
+    await owned.advance()
+    return said(owned.worker)[before:]
+
+
+def test_a_shard_that_leaves_is_published_as_it_is_once(request):
+    """Whoever predicts with it elsewhere waits for no next owner; a version that is known is not told again."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name)
+        owned = learning(worker)
+        for stop in (3, 3, 5):
+            owned.rows.extend(rows(owned.version, stop))
+            await owned.advance()
+            worker.shards[0] = owned
+            owned.runner, owned.ready, owned.stopping = asyncio.ensure_future(asyncio.sleep(0)), True, False
+            await worker.park()
+        return [record.version for record in told(worker)]
+
+    assert asyncio.run(run()) == [3, 5]
+
+
+def test_one_that_was_taken_for_dead_publishes_nothing_when_it_leaves(request):
+    """Its version is older than what its successor has published since, and would be the last word on `models`."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name)
+        owned = learning(worker)
+        owned.rows.extend(rows(0, 3))
+        await owned.advance()
+        successor = Durable.adopt(worker.store, owned.name, {}, worker.identity)
+        await successor.save(b"\x80", {})
+        owned.runner = asyncio.ensure_future(asyncio.sleep(0))
+        await worker.park()
+        return told(worker)
+
+    assert asyncio.run(run()) == []
+
+
+def test_a_shard_that_is_lost_is_predicted_with_as_it_was(request):
+    """Not by a model that has learnt nothing, though nobody has published yet."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name)
+        worker.followed.clear()
+        owned = learning(worker)
+        owned.rows.extend(rows(0, 7))
+        await owned.advance()
+        owned.runner = asyncio.ensure_future(asyncio.sleep(0))
+        await worker.park()
+        await worker.predictor_ready(0)
+        return worker.predictor(0).version, worker.predictor(0).predict({"x": 1.0}) == owned.learner.predict({"x": 1.0})
+
+    assert asyncio.run(run()) == (7, True)
+
+
+def test_a_partition_is_not_predicted_by_an_older_model_than_before(request):
+    """Its last owner had a newer one: until that is here the events wait, but not for ever."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name)
+        owned = worker.own(0)
+        owned.awaited, owned.awaited_until = 5, float("inf")
+        older = await predicted(owned, 0, 3)
+        worker.followed[0].version = 5
+        newer = await predicted(owned, 3, 1)
+        owned.awaited, owned.awaited_until = 9, time.monotonic()
+        waited = await predicted(owned, 4, 2)
+        return [[prediction.version for prediction in each] for each in (older, newer, waited)]
+
+    assert asyncio.run(run()) == [[], [5, 5, 5, 5], [5, 5]]
+
+
+def test_only_greater_versions_are_followed_and_none_of_a_shard_that_is_ours(request):
+    """`models` may say an older one last: compaction keeps whoever spoke last."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name, SHARDED)
+        stored = worker.store.put_object("snapshots", "shard-1", build_candidates(SHARDED).snapshot())
+
+        async def publish(version):
+            worker.published[1] = ModelVersion("champion", 1, version, 0, stored.path, stored.digest, 1, {})
+            await follow_newest(worker, 1)
+            return worker.followed[1].version if 1 in worker.followed else None
+
+        found = [await publish(version) for version in (4, 3, 9)]
+        worker.followed.clear()
+        learning(worker, 1)
+        return [*found, await publish(10)]
+
+    assert asyncio.run(run()) == [4, 4, 9, None]
+
+
+def test_a_prediction_says_what_its_model_lacked(request):
+    """Nothing while it had learnt all that is known of; else how many examples, and since when at most."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name)
+        owned, now = worker.own(0), time.monotonic()
+        worker.followed[0] = FollowedModel(build_candidates(CONFIG), 40, now - 60)
+        note, found = worker.examples_noted(0), []
+        note(30, 10)
+        found += await predicted(owned, 0, 1)
+        note(40, 5)  # the model lacks these from now on, however old it is
+        worker.even_at[0] -= 2
+        note(45, 5)
+        found += await predicted(owned, 1, 1)
+        worker.followed[0] = FollowedModel(build_candidates(CONFIG), 49, now - 1)
+        found += await predicted(owned, 2, 1)
+        return [(each.version, each.behind, each.behind_ms // 1000) for each in found]
+
+    assert asyncio.run(run()) == [(40, 0, 0), (40, 10, 2), (49, 1, 1)]
