@@ -181,7 +181,8 @@ class ModelsConfig(Section):
     seed: Annotated[int, REBUILD] = 1
     score_rows: Annotated[int, REBUILD] = Field(default=1_000, ge=10)
     """Examples in the windowed scores."""
-    publish_every_ms: Annotated[DurationMs, HARMLESS] = Field(default=2_000, alias="publish_every", ge=100)
+    publish_every_ms: Annotated[DurationMs, HARMLESS] = Field(default=1_000, alias="publish_every", ge=100)
+    """What other workers predict with, at the nearest checkpoint; a large model's versions come less often."""
     lag_examples_max: Annotated[int, HARMLESS] = Field(default=2_000, ge=100)
     """Catching up, the shard's own worker predicts only while its model lacks no more examples than this."""
     kernels: Annotated[bool, HARMLESS] = True
