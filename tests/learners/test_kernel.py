@@ -2,6 +2,7 @@
 
 import fractions
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,44 @@ def test_values_that_no_gate_would_let_in_are_rivers_too(name, data):
             return
     fast.sync()
     assert repr([vars(step) for step in ours.steps.values()]) == repr([vars(step) for step in river.steps.values()])
+
+
+@pytest.mark.parametrize("name", ["scaled", "regression, categories"])
+def test_a_long_stream_ends_with_rivers_bits(name):
+    """Where one rounding in a thousand differs, as between `sqrt(v)` and Python's `v**0.5`, five thousand rows tell."""
+    river, ours = own(name), own(name)
+    fast = kernel(ours)
+    numbers = random.Random(3)
+    categories = name in MODELS and MODELS[name][2] is MIXED
+    rows = []
+    for _ in range(5000):
+        x = {each: numbers.gauss(0, 1) for each in "abe"} | ({"c": numbers.choice("xyz")} if categories else {})
+        rows.append((x, x["a"] + numbers.gauss(0, 1) if categories else x["a"] > 0))
+    for x, y in rows:
+        river.learn_one(x, y)
+    assert fast.learn_many(rows, 0) == len(rows)
+    fast.sync()
+    assert steps(ours) == steps(river)
+
+
+BOUNDS = [
+    sign * bound for sign in (1, -1) for bound in (18.0, np.nextafter(18, 19).item(), 30.0, np.nextafter(30, 31).item())
+]
+
+
+@given(st.one_of(st.floats(-40, 40), st.floats(17, 19), st.floats(-19, -17), st.sampled_from(BOUNDS)), st.booleans())
+@settings(max_examples=300)
+def test_far_from_the_boundary_probability_and_gradient_are_rivers(logit, answer):
+    """River cuts the sigmoid off at 30 and takes other formulas for the gradient beyond 18: so does the kernel."""
+    river, ours = (
+        preprocessing.StandardScaler() | linear_model.LogisticRegression(intercept_init=logit) for _ in range(2)
+    )
+    fast = kernel(ours)
+    assert ask(fast, {}, True) == ask(river, {}, True)
+    river.learn_one({}, answer)
+    fast.learn_one({}, answer)
+    fast.sync()
+    assert ours["LogisticRegression"].intercept == river["LogisticRegression"].intercept
 
 
 def config_of(name):
