@@ -77,35 +77,39 @@ def _scales(columns: Columns, names: Sequence[str]) -> dict[str, Scale]:
     return found
 
 
+def _whole(column: Column) -> bool:
+    """Whether all are whole numbers; among missing ones they come as floats."""
+    values = finite(column)
+    return bool((values == np.floor(values)).all())
+
+
 def _as_before(column: Column, changed: Floats, draws: Draws, name: str) -> Column:
     """Whole numbers stay whole, rounded at random: a shift of a quarter is not lost."""
-    if column.dtype.kind != "i":
-        return changed
     rounded = np.floor(changed + draws(f"round/{name}"))
-    return np.clip(rounded, -_INTEGER_MAX, _INTEGER_MAX).astype(np.int64)
+    return np.clip(rounded, -_INTEGER_MAX, _INTEGER_MAX).astype(np.int64) if column.dtype.kind == "i" else rounded
 
 
 def _shift(columns: Columns, names: Sequence[str], size: float) -> Effect:
-    scales = _scales(columns, names)
+    scales, whole = _scales(columns, names), {name for name in names if _whole(columns[name])}
 
     def effect(rows: Columns, strength: Floats, draws: Draws) -> dict[str, Column]:
+        moved = {name: rows[name] + strength * size * scale.size for name, scale in scales.items()}
         return {
-            name: _as_before(rows[name], rows[name] + strength * size * scale.size, draws, name)
-            for name, scale in scales.items()
+            name: _as_before(rows[name], moved[name], draws, name) if name in whole else moved[name] for name in names
         }
 
     return effect
 
 
 def _scale(columns: Columns, names: Sequence[str], size: float) -> Effect:
-    scales = _scales(columns, names)
+    scales, whole = _scales(columns, names), {name for name in names if _whole(columns[name])}
 
     def effect(rows: Columns, strength: Floats, draws: Draws) -> dict[str, Column]:
         factor = size**strength
         changed = {}
         for name, scale in scales.items():
             wider = np.where(strength > 0, scale.centre + (rows[name] - scale.centre) * factor, rows[name])
-            changed[name] = _as_before(rows[name], wider, draws, name)
+            changed[name] = _as_before(rows[name], wider, draws, name) if name in whole else wider
         return changed
 
     return effect

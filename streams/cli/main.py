@@ -51,6 +51,7 @@ COMMANDS = {
     "up": Command("streams.cli.up", RUN, "Everything one millrace.toml needs, in one terminal."),
     "worker": Command("streams.cli.worker", RUN, "Predict, join labels, learn."),
     "monitor": Command("streams.cli.monitor", RUN, "Watch for drift, raise alerts, ask for retraining."),
+    "webhook": Command("streams.cli.webhook", RUN, "Post alerts by HTTP: JSON, Slack, PagerDuty."),
     "rebuild": Command("streams.cli.rebuild", RUN, "Fold the logs anew, or go on where part of one is gone."),
     "status": Command("streams.cli.status", LOOK, "How the pipeline stands: lag, scores, ledger, drift."),
     "verify": Command(

@@ -1,11 +1,16 @@
-"""What a scorecard and a replay read: ranges of the pipeline's topics, without a group."""
+"""What a scorecard and a replay read: ranges of the pipeline's topics, without a group. Nothing is written."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC
+from typing import Any
 
+import msgspec
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
@@ -15,8 +20,11 @@ from streams.errors import BrokerError, ConfigError
 from streams.kafka.admin import Admin
 from streams.kafka.ranges import all_of
 from streams.kafka.subscribing import Record, connect
+from streams.kafka.verifying import KafkaLogs
+from streams.replay import Sent, SentAlert, Window
 from streams.values import parse_time
 
+Place = tuple[str, int]
 Told = Callable[[int, int], None]
 """Is told how many records were read, and of how many."""
 _SPARE = 1.5
@@ -72,9 +80,7 @@ def require_topics(admin: Admin, topics: Iterable[str]) -> None:
         raise BrokerError(f"could not find topic {', '.join(missing)}: `millrace topics create` makes it")
 
 
-def offsets_at(
-    config: Config, begins: dict[tuple[str, int], int], ends: dict[tuple[str, int], int], ms: int
-) -> dict[tuple[str, int], int]:
+def offsets_at(config: Config, begins: Mapping[Place, int], ends: Mapping[Place, int], ms: int) -> dict[Place, int]:
     """The first offset of each partition at or after a record time; its end where there is none."""
     consumer = connect(config)
     try:
@@ -89,3 +95,86 @@ def offsets_at(
         place: end if at.get(place) is None else max(begins[place], int(at[place].offset))
         for place, end in ends.items()
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What the pipeline's topics hold, up to their ends as they were."""
+
+    logs: KafkaLogs
+    windows: list[Window]
+    """As told, in order; repeats too."""
+    alerts: list[SentAlert]
+
+
+@contextmanager
+def recorded(config: Config, note: Callable[[int], None] = lambda _records: None) -> Iterator[Recorded]:
+    """The recorded topics of a pipeline, running or not; `note` is told the number of records read.
+
+    Raises:
+        BrokerError: no broker, or no topics.
+    """
+    topics = [config.topic(role) for role in ("predictions", "examples", "metrics", "alerts")]
+    with Admin(config) as admin:
+        require_topics(admin, topics)
+        begins = admin.begin_offsets(topics)
+        told = [config.topic(role) for role in ("metrics", "alerts")]
+        ends = admin.end_offsets(told)
+        ends |= admin.end_offsets([topic for topic in topics if topic not in told])  # they hold what those tell of
+    logs = KafkaLogs(config, begins, ends, note)
+    try:
+        yield Recorded(
+            logs=logs,
+            windows=[found for value in _values(logs, config.topic("metrics")) if (found := _decoded(value, Window))],
+            alerts=[
+                SentAlert(said=said, document=msgspec.json.decode(value))
+                for value in _values(logs, config.topic("alerts"))
+                if (said := _decoded(value, Sent))
+            ],
+        )
+    finally:
+        logs.close()
+
+
+def _values(logs: KafkaLogs, topic: str) -> Iterator[bytes]:
+    for place in [place for place in logs.ends if place[0] == topic]:
+        for row in logs.read(place, logs.begins[place], logs.ends[place]):
+            yield row.value or b""
+
+
+def _decoded(value: bytes, kind: Any) -> Any:
+    """None for somebody else's record in a topic of ours."""
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def inputs_at(config: Config, logs: KafkaLogs, text: str) -> dict[str, int]:
+    """Where the monitor's inputs are at an offset of `predictions` or at a time.
+
+    At an offset, examples begin with those stored since the earliest of these predictions.
+
+    Raises:
+        ConfigError: it is neither, or before what is held.
+        BrokerError: no broker.
+    """
+    roles = [config.topic(role) for role in ("predictions", "examples")]
+    begins = {place: begin for place, begin in logs.begins.items() if place[0] in roles}
+    ends = {place: end for place, end in logs.ends.items() if place[0] in roles}
+    if not text.isdigit():
+        ms = since_ms(text, int(time.time() * 1000))
+        return {f"{topic}/{number}": at for (topic, number), at in offsets_at(config, begins, ends, ms).items()}
+    offset = int(text)
+    found: dict[Place, int] = {}
+    times: list[int] = []
+    for place in (place for place in begins if place[0] == roles[0]):
+        if offset < begins[place]:
+            raise ConfigError(
+                "--from", f"must be at least {begins[place]:,}, where {place[0]}/{place[1]} begins, got {offset:,}"
+            )
+        found[place] = min(offset, ends[place])
+        times += [row.timestamp for row in logs.read(place, found[place], min(found[place] + 1, ends[place]))]
+    examples = {place: end for place, end in ends.items() if place[0] == roles[1]}
+    found |= offsets_at(config, begins, examples, min(times)) if times else examples
+    return {f"{topic}/{number}": at for (topic, number), at in found.items()}
