@@ -26,7 +26,7 @@ from streams.kafka.process import prepare, run_until_stopped
 from streams.kafka.worker import Worker
 
 FORBIDDEN = ("evidently", "plotly")
-STALLED_S = 120.0
+STALLED_S = 600.0
 PROBE_S = 0.01
 
 
