@@ -160,17 +160,14 @@ def _again(config: Config, found: Recorded, wanted: str, update: Update, *, as_j
 
 def _named(config: Config, found: Recorded, wanted: str) -> list[SentAlert]:
     """Alerts whose id begins so, in order; raises StateError for none, or for those of several incidents."""
-    first: dict[str, SentAlert] = {}
-    for each in found.alerts:
-        if each.said.id.startswith(wanted):
-            first.setdefault(each.said.id, each)
-    incidents = dict.fromkeys(each.said.incident for each in first.values())
-    if not first:
+    named = [each for each in found.alerts if each.said.id.startswith(wanted)]
+    incidents = dict.fromkeys(each.said.incident for each in named)
+    if not named:
         held = f"{config.topic('alerts')} holds {plural(len(found.alerts), 'alert')}"
         raise StateError(f"could not find alert {wanted!r}: {held}, and `millrace alerts --since all` shows them")
     if len(incidents) > 1:
         raise StateError(f"{wanted!r} must name one incident, got {', '.join(list(incidents)[:5])}")
-    return list(first.values())
+    return named
 
 
 def _judged_tree(sent: SentAlert, again: Found | None, unlike: list[Difference]) -> dict[str, Any]:

@@ -105,6 +105,7 @@ class Recorded:
     windows: list[Window]
     """As told, in order; repeats too."""
     alerts: list[SentAlert]
+    """As told, in order; those told twice, after a crash, once."""
 
 
 @contextmanager
@@ -123,15 +124,12 @@ def recorded(config: Config, note: Callable[[int], None] = lambda _records: None
         ends |= admin.end_offsets([topic for topic in topics if topic not in told])  # they hold what those tell of
     logs = KafkaLogs(config, begins, ends, note)
     try:
-        yield Recorded(
-            logs=logs,
-            windows=[found for value in _values(logs, config.topic("metrics")) if (found := _decoded(value, Window))],
-            alerts=[
-                SentAlert(said=said, document=msgspec.json.decode(value))
-                for value in _values(logs, config.topic("alerts"))
-                if (said := _decoded(value, Sent))
-            ],
-        )
+        windows = [found for value in _values(logs, config.topic("metrics")) if (found := _decoded(value, Window))]
+        alerts: dict[str, SentAlert] = {}
+        for value in _values(logs, config.topic("alerts")):
+            if said := _decoded(value, Sent):
+                alerts.setdefault(said.id, SentAlert(said=said, document=msgspec.json.decode(value)))
+        yield Recorded(logs=logs, windows=windows, alerts=list(alerts.values()))
     finally:
         logs.close()
 
