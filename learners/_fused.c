@@ -2,9 +2,9 @@
 
    The numbers are those of learners/pipelines.py's linear models to the last bit, so nothing here may be made
    cleverer: sums run in the order of the row (numbers, then categories), square roots are pow(v, 0.5) as in Python,
-   and the compiler must not contract a multiplication and an addition. What a row needs beyond this (another type of
-   value, a variance below zero) is left to River: `learn` stops before such a row and `predict` answers None.
-   A row is checked whole before anything of it is learnt. learners/kernel.py is the other half. */
+   and the compiler must not contract a multiplication and an addition. A row with other types of values than floats,
+   integers, booleans and, where there are categories, strings is left to River: `learn` stops before it and `predict`
+   answers None. It is read whole before anything of it is learnt. learners/kernel.py is the other half. */
 
 #include "_fused_rows.h"
 
@@ -50,7 +50,6 @@ static PyObject *predict(ScaledLinear *self, PyObject *row)
     }
     if (self->scales_target) {
         double variance = target_variance(self->target_rows, self->target_squares, self->target_ddof);
-        if (variance < 0.0) Py_RETURN_NONE;
         total = total * pow(variance, half) + self->target_mean;
     }
     return PyFloat_FromDouble(total);
@@ -91,18 +90,16 @@ static double loss_gradient(const ScaledLinear *self, double total, double answe
     return gradient;
 }
 
-/* Welford's update of one number and its scaled value, into its cell. 0 if the variance falls below zero. */
-static int scale(const ScaledLinear *self, Cell *cell)
+/* Welford's update of one number and its scaled value, into its cell. No rounding brings a variance below zero. */
+static void scale(const ScaledLinear *self, Cell *cell)
 {
     const Slot *slot = &self->slots[cell->slot];
     double count = (double)(slot->count + 1), distance = cell->value - slot->mean;
     cell->mean = slot->mean + distance / count;
     double now = cell->value - cell->mean;
     cell->variance = slot->variance + (distance * now - slot->variance) / count;
-    if (cell->variance < 0.0) return 0;
     cell->deviation = cell->variance != 0.0 ? pow(cell->variance, half) : 0.0;
     cell->encoded = clipped(self, cell->deviation != 0.0 ? now / cell->deviation : 0.0);
-    return 1;
 }
 
 /* Slots for what the row has and nobody met before. 1, 0 for River's row, -1 on error. */
@@ -119,9 +116,8 @@ static int make_slots(ScaledLinear *self, Cell *cells, Py_ssize_t size, Py_ssize
         if (cell->slot == -1) cell->slot = add(self, column);
         Py_DECREF(column);
         if (cell->slot < 0) return -1;
-        if (self->slots[cell->slot].count != 0) return 0;
         for (Py_ssize_t j = 0; j < numbers; j++) {
-            if (cells[j].slot == cell->slot) return 0;
+            if (cells[j].slot == cell->slot) return 0; /* a number named as the column is */
         }
         cell->encoded = 1.0;
     }
@@ -140,24 +136,23 @@ static int learn_row(ScaledLinear *self, PyObject *row, PyObject *label)
     Py_ssize_t size = PyDict_GET_SIZE(row);
     self->dirty = 1;
     if ((ours = make_slots(self, cells, size, numbers, categories)) <= 0) return ours;
+    /* From here on nothing can fail. */
     double target_rows = 0.0, target_mean = 0.0, target_squares = 0.0;
     if (self->scales_target) {
         target_rows = self->target_rows + 1.0;
         target_mean = self->target_mean + 1.0 / target_rows * (answer - self->target_mean);
         target_squares = self->target_squares + (answer - self->target_mean) * (answer - target_mean);
         double variance = target_variance(target_rows, target_squares, self->target_ddof);
-        if (variance < 0.0) return 0;
         double deviation = pow(variance, half);
         answer = deviation != 0.0 ? (answer - target_mean) / deviation : 0.0;
     }
     double total = 0.0;
     for (Py_ssize_t i = 0; i < numbers; i++) {
-        if (!scale(self, &cells[i])) return 0;
+        scale(self, &cells[i]);
         total += self->slots[cells[i].slot].weight * cells[i].encoded;
     }
     for (Py_ssize_t i = 1; i <= categories; i++) total += self->slots[cells[size - i].slot].weight * 1.0;
     total += self->intercept;
-    /* From here on nothing can fail. */
     double gradient = loss_gradient(self, total, answer);
     self->intercept -= self->intercept_lr * gradient;
     for (Py_ssize_t i = 0; i < numbers + categories; i++) {

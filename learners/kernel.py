@@ -176,6 +176,8 @@ def _filled(numbers: ScaledLinear, parts: _Parts) -> ScaledLinear | None:
         moments = {name: (count, scaler.means[name], scaler.vars[name]) for name, count in scaler.counts.items()}
         if not moments.keys() <= weights.keys() or (encoder is scaler and len(moments) < len(weights)):
             return None
+        if numbers.target_squares < 0.0:
+            return None
         for name, weight in weights.items():
             numbers.load(name, *moments.get(name, (0, 0.0, 0.0)), weight)
     except (TypeError, ValueError, OverflowError):

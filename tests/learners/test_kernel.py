@@ -115,12 +115,14 @@ def test_predictions_and_state_are_rivers_to_the_last_bit(name, data):
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_values_that_no_gate_would_let_in_are_rivers_too(name, data):
-    """NaN, infinities, integers beyond a double, categories in a model for numbers; what River raises is raised."""
+    """NaN, infinities, integers beyond a double, categories for a model of numbers, other labels; raising too."""
     rows = data.draw(rows_of(name, st.one_of(ANY, CATEGORIES)))
     river, ours = own(name), own(name)
     fast = kernel(ours)
     classifies = hasattr(fast, "predict_proba_one")
-    for x, y in rows:
+    odd = data.draw(st.lists(st.sampled_from((None, 0, 1, 2, -1, True, 10**400, float("nan"))), min_size=len(rows)))
+    for (x, answer), other in zip(rows, odd, strict=False):
+        y = answer if other is None else other
         raised = []
         for each in (river, fast):
             try:
@@ -268,7 +270,15 @@ def test_a_kernel_that_left_a_row_to_river_answers_with_what_river_learnt():
 def test_a_number_named_as_a_column_is_rivers():
     """No configured feature may be so named; whoever builds candidates by hand gets River's answer all the same."""
     rows = [({"a": "x"}, True), ({"a=x": 3.0, "b": 1.0}, False), ({"b": 2.0, "a": "x"}, True), ({"a=x": 1.0}, True)]
-    for order in (rows, rows[1:] + rows[:1], [({"a": "x", "a=x": 2.0}, True)]):
+    both = [({"a=x": 2.0, "a": "x"}, True), ({"a": "x", "a=x": 5.0}, False)]
+    for order in (
+        rows,
+        rows[1:] + rows[:1],
+        both * 2,
+        rows + both,
+        [rows[1], rows[3], rows[0], *both],
+        rows[:1] + both,
+    ):
         river, ours = (
             ScaledOneHot() | linear_model.LogisticRegression(),
             ScaledOneHot() | linear_model.LogisticRegression(),
