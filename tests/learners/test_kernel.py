@@ -276,7 +276,7 @@ def test_a_number_named_as_a_column_is_rivers():
         rows[1:] + rows[:1],
         both * 2,
         rows + both,
-        [rows[1], rows[3], rows[0], *both],
+        [rows[1], rows[3], rows[3], rows[0], *both],
         rows[:1] + both,
     ):
         river, ours = (
