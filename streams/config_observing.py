@@ -61,9 +61,17 @@ class WebhookConfig(Section):
             raise ValueError('must set routing_key with format = "pagerduty"')
         if self.url is None and self.format != "pagerduty":
             raise ValueError("must set url")
-        address = urlsplit(self.address)
+        try:
+            address = urlsplit(self.address)
+            _ = address.port
+        except ValueError:
+            raise ValueError("url must be https://…") from None
         if address.scheme not in {"https", "http"} or not address.hostname:
             raise ValueError("url must be https://…")
+        if address.username or address.password:
+            raise ValueError(
+                "url must hold no user name or password: a token of its path or query, or `secret`, will do"
+            )
         here = address.hostname in {"localhost", "127.0.0.1", "::1"}
         if address.scheme == "http" and not here and not self.allow_http:
             raise ValueError("url must be https://…, unless it is on this machine or allow_http = true accepts that")

@@ -16,6 +16,7 @@ from kafka import KafkaProducer
 from streams.cli.main import COMMANDS, run
 from streams.config import Config, leaves
 from streams.config_file import load
+from streams.config_observing import WebhookConfig
 from streams.schemas import schemas
 
 DOCS = ROOT / "docs"
@@ -183,7 +184,10 @@ def names_of_config(folder) -> dict[str, object]:
     for dotted in list(found):
         parts = dotted.split(".")
         found |= {".".join(parts[:length]): None for length in range(1, len(parts)) if ".".join(parts[:length])}
-    return found | dict.fromkeys(("kafka.tls.ca", "kafka.sasl.password"))
+    webhook = {
+        f"alerts.webhook.{info.alias or key}": info.default for key, info in WebhookConfig.model_fields.items()
+    }
+    return found | webhook | dict.fromkeys(("kafka.tls.ca", "kafka.sasl.password"))
 
 
 BASE = (
@@ -221,7 +225,7 @@ def test_commands_that_are_named_are_ones(page, capsys):
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_block_says_what_it_is(page):
-    """Of a known language, so that no command or snippet goes untested by mistake; Python compiles, JSON, YAML parse."""
+    """Of a known language, so that no command or snippet goes untested by mistake; Python compiles, data parses."""
     for block in blocks(page):
         assert block.language in LANGUAGES, f"line {block.line}"
         if block.language.startswith("python"):
@@ -235,8 +239,9 @@ def test_every_block_says_what_it_is(page):
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_toml_block_is_a_config(page, tmp_path, monkeypatch):
     """With a name, features, a target and a model beside it, it loads."""
-    for name in ("KAFKA_PASSWORD", "KEY_PASSWORD", "MILLRACE_STATE_KEY"):
+    for name in ("KAFKA_PASSWORD", "KEY_PASSWORD", "MILLRACE_STATE_KEY", "MILLRACE_WEBHOOK_SECRET"):
         monkeypatch.setenv(name, "x" * 32)
+    monkeypatch.setenv("MILLRACE_WEBHOOK_URL", "https://example.org/hook")
     for block in blocks(page, "toml"):
         path = tmp_path / "millrace.toml"
         path.write_text(tomlkit.dumps(tomllib.loads(BASE) | tomllib.loads(block.text)))

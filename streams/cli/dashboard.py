@@ -27,6 +27,7 @@ from streams.errors import ConfigError
 
 if TYPE_CHECKING:
     from streams.config import Config
+    from streams.observability.server import Source
     from streams.web.guard import Door
     from streams.web.server import Site
 
@@ -98,21 +99,17 @@ def _address(host: str, port: int) -> str:
     return f"http://{shown}:{port}/"
 
 
-def _serving_figures(site: Site, port: int | None) -> contextlib.AbstractContextManager[object]:
+def _source(site: Site) -> Source:
     """Figures of the pipeline as the page sees it, on a port of their own: they need no token."""
-    settings = site.view.config.metrics
-    if port is None and settings.port is None:
-        return contextlib.nullcontext()
-    from streams.observability.server import Source, serving
+    from streams.observability.server import Source
     from streams.observability.view_figures import view_condition, view_figures
 
     def now_ms() -> int:
         return int(time.time() * 1000)
 
-    source = Source(
+    return Source(
         lambda: view_figures(site.view, now_ms(), site.listeners), lambda: view_condition(site.view, now_ms())
     )
-    return serving(settings, port, source)
 
 
 async def _serve(
@@ -130,6 +127,7 @@ async def _serve(
     import structlog
     import uvicorn
 
+    from streams.cli.long_running import serving_source
     from streams.kafka.viewing import Change, Viewing
     from streams.web.server import Site
     from streams.web.view import View
@@ -167,7 +165,7 @@ async def _serve(
         limit_concurrency=256,
     )
     server = Server(settings)
-    with Viewing(config, apply), _serving_figures(site, figures):
+    with Viewing(config, apply), serving_source(config, figures, lambda: _source(site)):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         structlog.get_logger().info("dashboard_ready", address=address)
         say(address)

@@ -17,7 +17,9 @@ from streams.kafka.process import run_until_stopped
 from streams.state.place import StoreAwayError
 
 if TYPE_CHECKING:
+    from streams.config import Config
     from streams.kafka.member import Member
+    from streams.observability.server import Source
 
 log = structlog.get_logger()
 
@@ -42,10 +44,19 @@ def run_to_the_end(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -
 
 def serving_figures(member: Member, port: int | None) -> AbstractContextManager[object]:
     """Figures and health of a worker or monitor, served while inside if anybody asked for a port."""
-    settings = member.config.metrics
-    if port is None and settings.port is None:
-        return nullcontext()  # without the imports
-    from streams.kafka.member_figures import member_source
+
+    def source() -> Source:
+        from streams.kafka.member_figures import member_source
+
+        return member_source(member)
+
+    return serving_source(member.config, port, source)
+
+
+def serving_source(config: Config, port: int | None, source: Callable[[], Source]) -> AbstractContextManager[object]:
+    """The same of any process; nothing is imported where nobody asked."""
+    if port is None and config.metrics.port is None:
+        return nullcontext()
     from streams.observability.server import serving
 
-    return serving(settings, port, member_source(member))
+    return serving(config.metrics, port, source())

@@ -1,7 +1,8 @@
 """The `millrace` command: finds the sub-command, and turns errors into one line and an exit code.
 
 Exit codes: 0 done, 1 could not do it (one line `error: …` on stderr), 2 asked wrongly, 70 an error of millrace's own,
-75 Kafka could not be reached, or was lost for too long, or the store was (another try may succeed), 130 interrupted.
+75 Kafka or the store could not be reached or was lost for too long, or nothing moved any more (another try may
+succeed), 130 interrupted.
 Sub-commands are imported when they are called, so that `--help` answers at once.
 """
 

@@ -12,7 +12,7 @@ from streams.cli.terminal import complain, console, interactive, note
 
 app = typer.Typer()
 
-_STYLE = {"worker": "cyan", "monitor": "magenta"}
+_STYLE = {"worker": "cyan", "monitor": "magenta", "webhook": "green"}
 _LEVEL = {"warning": "yellow", "error": "bold red", "critical": "bold red"}
 
 
@@ -44,7 +44,7 @@ def up(config: ConfigOption = CONFIG, override: SetOption = None) -> None:
             for departure in departures(admin, specs):
                 note(f"  {departure}")
         arguments = ["--config", str(config), "--log-json", *(f"--set={each}" for each in override or [])]
-        names = ("worker", "monitor")
+        names = ("worker", "monitor", *(("webhook",) if loaded.alerts.webhook is not None else ()))
         children = stack.enter_context(Children([Child(name, [name, *arguments], _print) for name in names]))
         note("worker and monitor started; Ctrl-C stops everything")
         try:

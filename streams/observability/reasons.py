@@ -14,6 +14,7 @@ _CLASSES = (
     ("label", r"\$\.label must be "),
     ("no_example", r"\$ must be an example"),
     ("model", r"candidate .* raised "),
+    ("webhook", r"webhook: "),
     ("shape", r"\$[^ ]*: "),
 )
 _OTHER = "other"

@@ -35,7 +35,7 @@ def read_dead_letters(evidence: Evidence, findings: Findings) -> Letters:
     """All partitions; a letter of nothing that exists is told at once."""
     config, logs = evidence.config, evidence.logs
     topic, promise, letters = config.topic("dead-letters"), findings["dead_letters"], Letters()
-    sources = {config.topic(role) for role in ("features", "labels", "examples")}
+    sources = {config.topic(role) for role in ("features", "labels", "examples", "alerts")}  # alerts: nobody took them
     records = 0
     for place in sorted(place for place in logs.ends if place[0] == topic):
         letters.whole = letters.whole and logs.begins[place] == 0

@@ -54,6 +54,7 @@ def test_the_services_of_the_pipeline_are_there():
         "monitor",
     }
     assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "webhook": ["webhook"],
         "prometheus": ["observability"],
         "grafana": ["observability"],
     }
@@ -81,8 +82,8 @@ def test_nothing_is_reachable_from_other_machines():
 
     assert published == ["127.0.0.1:9092:9092", "127.0.0.1:9090:9090", "127.0.0.1:3000:3000"]
     text = (ROOT / "docker-compose.yml").read_text()
-    assert text.count("0.0.0.0") == text.count("metrics.host=0.0.0.0") == 2  # inside the containers' own network
-    assert not any("ports" in SERVICES[name] for name in ("worker", "monitor", "topics"))
+    assert text.count("0.0.0.0") == text.count("metrics.host=0.0.0.0") == 3  # inside the containers' own network
+    assert not any("ports" in SERVICES[name] for name in ("worker", "monitor", "webhook", "topics"))
     assert all(service.get("network_mode") != "host" for service in SERVICES.values())
 
 
@@ -110,14 +111,14 @@ def test_data_and_state_are_on_named_volumes_and_the_config_is_read_only():
 
 def test_the_health_check_asks_where_the_process_listens():
     """Another port would call every process ill; the next try would start it again, for ever."""
-    for name in ("worker", "monitor"):
+    for name in ("worker", "monitor", "webhook"):
         words = SERVICES[name]["command"]
         port = words[words.index("--metrics-port") + 1]
         assert f"http://127.0.0.1:{port}/healthz" in SERVICES[name]["healthcheck"]["test"][-1]
         compile(SERVICES[name]["healthcheck"]["test"][-1], name, "exec")
     scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     assert scraped["dns_sd_configs"][0]["port"] == int(port)
-    assert set(scraped["dns_sd_configs"][0]["names"]) == {"worker", "monitor"}
+    assert set(scraped["dns_sd_configs"][0]["names"]) == {"worker", "monitor", "webhook"}
 
 
 def test_the_image_holds_the_lock_and_no_root_process():
