@@ -319,9 +319,16 @@ def test_a_scaler_with_other_arithmetic_has_no_kernel(scaler):
     assert kernel(preprocessing.StandardScaler(**scaler) | linear_model.LogisticRegression()) is None
 
 
+def test_a_target_that_varies_less_than_not_at_all_has_no_kernel():
+    """It is River's to make sense of."""
+    model = own("regression")
+    model["TargetStandardScaler"].var._S = -1.0
+    assert kernel(model) is None
+
+
 @pytest.mark.parametrize("damage", ["weight", "count", "variance", "more"])
 def test_a_state_that_no_rows_lead_to_has_no_kernel(damage):
-    """It is River's to make sense of."""
+    """As for the target."""
     model = own("scaled")
     model.learn_one({"a": 1.0, "b": 2.0}, True)
     scaler, linear = model.steps.values()
