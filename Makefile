@@ -54,7 +54,7 @@ bench: $(READY) $(RIVALS)/.ready  ## figures of docs/benchmarks.md (hours); ARGS
 
 lock: $(READY)  ## pin what pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local --extra s3 --extra dev pyproject.toml -o requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local -c requirements-dev.lock pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --extra local --extra s3 -c requirements-dev.lock pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate bench/rivals/requirements.in -o requirements-bench.lock
 
 clean:  ## stop the local broker; remove the virtual environment, caches and local data
