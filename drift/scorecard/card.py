@@ -17,6 +17,8 @@ from drift.scorecard.judging import PER, Detections, Score
 from drift.scorecard.stretch import Stretch
 from drift.scorecard.trials import Stream, as_it_came, changed, drawn
 
+_STABLE_SHARE = 0.5
+"""Of the work, about."""
 Clock = Callable[[], float]
 Told = Callable[[float, str], None]
 
@@ -156,15 +158,16 @@ def run(
     own = as_it_came(stretch, own_reference_rows(stretch.rows, config))
     rng = np.random.default_rng([config.seed, 0])
     stable = drawn(stretch, config.reference_rows, config.stable_events, rng)
-    steps, done = 2 * len(contenders) + config.repeats, 0
-    for contender, score in zip(contenders, scores, strict=True):
-        told(done / steps, f"{contender.name}: stable rows")
+    for place, (contender, score) in enumerate(zip(contenders, scores, strict=True)):
+        told(_STABLE_SHARE * place / len(contenders), f"{contender.name}: stable rows")
         _count(contender, score, stable, own, clock)
-        done += 2
     tried: dict[str, Tried] = {}
     for repeat in range(config.repeats):
-        told((done + repeat) / steps, f"changes, {repeat + 1} of {config.repeats}")
-        _trials(stretch, contenders, scores, config, repeat, scenarios, tried)
+
+        def going(share: float, what: str, repeat: int = repeat) -> None:
+            told(_STABLE_SHARE + (1 - _STABLE_SHARE) * (repeat + share) / config.repeats, what)
+
+        _trials(stretch, contenders, scores, config, repeat, scenarios, tried, going)
     left_out = [key_of(scenario) for scenario in scenarios if key_of(scenario) not in tried]
     told(1.0, "")
     return scores, list(tried.values()), left_out
@@ -186,13 +189,14 @@ def _count(contender: Contender, score: Score, stable: Stream, own: Stream, cloc
 
 def _trials(
     stretch: Stretch, contenders: Sequence[Contender], scores: Sequence[Score], config: ScorecardConfig, repeat: int,
-    scenarios: Sequence[Scenario], tried: dict[str, Tried],
+    scenarios: Sequence[Scenario], tried: dict[str, Tried], told: Told,
 ) -> None:  # fmt: skip
     rng = np.random.default_rng([config.seed, 1, repeat])
     stable = drawn(stretch, config.reference_rows, config.lead_rows + config.horizon_rows, rng)
     for contender in contenders:
         contender.meet(stable)
-    for scenario in scenarios:
+    for place, scenario in enumerate(scenarios):
+        told(place / len(scenarios), f"{key_of(scenario)}, {repeat + 1} of {config.repeats}")
         injection, key = scenario.injection(stretch, rng), key_of(scenario)
         if injection is None:
             continue
@@ -200,9 +204,7 @@ def _trials(
             stream = changed(stable, injection, config.lead_rows, config.seed + repeat)
         except ValueError:  # drawn from a column that has this in few rows only
             continue
-        tried[key] = Tried(
-            key=key, scenario=scenario, repeats=repeat + 1 if key not in tried else tried[key].repeats + 1
-        )
+        tried[key] = Tried(key=key, scenario=scenario, repeats=tried[key].repeats + 1 if key in tried else 1)
         kinds = {stretch.kinds.get(name) for name in stream.changed}
         for contender, score in zip(contenders, scores, strict=True):
             if any(contender.watches(kind) for kind in kinds):

@@ -33,7 +33,7 @@ def notes(card: Scorecard) -> Iterator[str]:
     else:
         yield "There are no losses in this source, so no change of the labels could be tried."
     if card.left_out:
-        yield f"No column fits, or too few rows have it: {', '.join(card.left_out)}."
+        yield f"Not tried, since no column of this source can have it: {', '.join(_left_out(card))}."
     yield (
         "Calibrated windows are at their best here: their thresholds come from the very rows they are judged on. "
         "Windows see nothing before the first is full, and are looked at once a slide."
@@ -76,6 +76,17 @@ def _too_few(card: Scorecard) -> Iterator[str]:
         )
     if config.repeats < 5:  # noqa: PLR2004 - a median of four is a guess
         yield f"Each change was tried {config.repeats} times only: medians are rough."
+
+
+def _left_out(card: Scorecard) -> Iterator[str]:
+    """Kinds of which no size was possible by their name, else the sizes."""
+    tried = {each.scenario.name for each in card.tried}
+    names = dict.fromkeys(key.partition(":")[0] for key in card.left_out)
+    for name in names:
+        if name in tried:
+            yield from (key for key in card.left_out if key.startswith(f"{name}:"))
+        else:
+            yield name
 
 
 def _score(card: Scorecard, name: str) -> Score:

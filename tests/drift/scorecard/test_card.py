@@ -74,6 +74,23 @@ def test_the_controls_bound_everybody():
     assert always.overall.blame < 0.5
 
 
+def test_trials_are_counted_where_they_happened():
+    """As many as each contender was judged in; the bar goes forward to its end."""
+    shares = []
+    stretch = stretch_of()
+    budget = Budgeted(catalog.BUDGET, "", budget_for(stretch))
+    few = replace(SMALL, repeats=3, horizon_rows=200, stable_events=1000)
+
+    scores, tried, left_out = run(
+        stretch, [NeverFires(), budget], few, lambda: 0.0, lambda share, _what: shares.append(share), FEW
+    )
+
+    assert [each.repeats for each in tried] == [score.trials for score in scores[0].detections.values()] == [3] * 4
+    assert left_out == []
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+
+
 def test_the_same_seed_gives_the_same_card_and_another_gives_another():
     """Costs aside, which the clock here says are none."""
     assert judged().tree() == plain_card().tree()
