@@ -24,7 +24,7 @@ import sys
 from bench.end_to_end import run_worker
 from bench.pipeline import PARTITIONS, backlog, fresh, ground, names_of, pipeline
 from bench.replay import replay
-from bench.results import machine, note
+from bench.results import machine, note, noted
 from bench.rivals.job import model_of
 from bench.rivals.python import RIVALS_PYTHON, missing
 from bench.unit import bare_river
@@ -124,6 +124,16 @@ def tell(found):
         )
 
 
+def remember(case):
+    """Beside the cases of earlier runs, in place of the same one."""
+    same = [case["model"], case["features"]]
+    before = (noted("beside") or {"cases": []})["cases"]
+    cases = [each for each in before if [each["model"], each["features"]] != same]
+    models = list(MODELS)
+    cases = sorted([*cases, case], key=lambda each: (models.index(each["model"]), each["features"]))
+    note("beside", {"cases": cases})
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m bench.beside", description=__doc__)
     parser.add_argument("--events", type=int, help="of every run; by default as many as take equally long")
@@ -141,21 +151,17 @@ def main():
         for name, module in RIVALS.items()
         if module not in absent and (not arguments.only or any(word in f"{module} {name}" for word in arguments.only))
     ]
-    cases = []
     with ground() as (folder, bootstrap):
         for model in arguments.models:
             for width in arguments.widths:
                 events = arguments.events or MODELS[model]
                 ours = [OURS, PLAIN] if model in WITH_KERNEL else [OURS]
                 units, taken = one_case(folder, bootstrap, [*ours, *wanted], model, width, events, arguments.runs)
-                cases.append({"model": model, "features": width, "events": events, **summed(units, taken)})
-                unit = cases[-1]["bare_river_us"]
-                print(f"  {model}, {width} features, {events:,} events; bare River {unit} us CPU")
-                tell(cases[-1])
-    note(
-        "beside",
-        {"machine": machine(), "kernel": kernel_state(), "runs": arguments.runs, "left_out": absent, "cases": cases},
-    )
+                case = {"machine": machine(), "kernel": kernel_state(), "runs": arguments.runs, "left_out": absent}
+                case |= {"model": model, "features": width, "events": events, **summed(units, taken)}
+                print(f"  {model}, {width} features, {events:,} events; bare River {case['bare_river_us']} us CPU")
+                tell(case)
+                remember(case)
 
 
 if __name__ == "__main__":

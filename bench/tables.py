@@ -36,7 +36,7 @@ def where(found, more=""):
 
 
 def beside(found):
-    parts = [where(found, f"; medians of {found['runs']} runs in turns; kernel: {found['kernel']}")]
+    parts = []
     head = ["", "CPU: millrace faster by", "wall: faster by", "CPU an event (range)", "wall", "events per CPU second"]
     head += ["above bare River", "memory", "examples the model lacked, median / at most"]
     for case in found["cases"]:
@@ -49,8 +49,9 @@ def beside(found):
             cells += [f"{1e6 / row['cpu_us']:,.0f}", f"{row['over_bare_us']:.1f} µs", f"{row['rss_mb']:.0f} MB"]
             rows.append([*cells, " / ".join(f"{count:,}" for count in row["lacked"])])
         title = f"{MODELS[case['model']]}, {case['features']} features, {case['events']:,} events"
-        parts += [f"**{title}**; bare River {case['bare_river_us']:.1f} µs.", table(head, rows)]
-    parts += [f"Left out: {module}, {why}." for module, why in found["left_out"].items()]
+        runs = f"; medians of {case['runs']} runs in turns; millrace's kernel {case['kernel']}"
+        parts += [f"**{title}**; bare River {case['bare_river_us']:.1f} µs.", where(case, runs), table(head, rows)]
+        parts += [f"Left out: {module}, {why}." for module, why in case["left_out"].items()]
     return "\n\n".join(parts)
 
 
