@@ -166,4 +166,5 @@ def main(fault, *command):
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # or `import drift.budget` would find tests/drift/budget
     main(*sys.argv[1:])
