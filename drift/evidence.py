@@ -1,13 +1,9 @@
-"""What is known about one window, as values: comparisons, verdicts and signals.
-
-Windows produce `ColumnEvidence`, deciders read `WindowEvidence` and answer with `Signal`s, incidents merge
-signals into phases. Nothing here computes.
-"""
+"""What is known about one window, as values: comparisons and verdicts. Nothing here computes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 ColumnKind = Literal["numeric", "integer", "categorical"]
@@ -71,48 +67,3 @@ class DetectorAlarm:
     """Rows this detector had seen when it fired, counting from 1."""
     event_ms: int
     """Record time of the row that made it fire, ms since the epoch."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossRise:
-    """The loss lies above what it was before a detector fired."""
-
-    before: float
-    """Mean loss before the alarm."""
-    now: float
-    """Mean loss of the latest examples."""
-    bound: float
-    """Below it the rise would be over."""
-    since_ms: int
-    """Record time of the row that made the detector fire, ms since the epoch."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowEvidence:
-    """Everything a decider may look at after one slide."""
-
-    rows: int
-    from_ms: int
-    """Record time of the window's first row, ms since the epoch."""
-    to_ms: int
-    """Record time of its last row, ms since the epoch."""
-    columns: tuple[ColumnEvidence, ...]
-    alarms: tuple[DetectorAlarm, ...] = ()
-    loss: LossRise | None = None
-    """While the loss stays up after an alarm."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """A decider's word that one subject has changed, as of this window."""
-
-    subject: Subject
-    source: str
-    """Who says so: a statistic's or a detector's name."""
-    value: float
-    """The statistic, or 1.0 for a detector."""
-    threshold: float
-    since_ms: int
-    """Record time from which the change is believed to hold, ms since the epoch."""
-    detail: Mapping[str, float] = field(default_factory=dict)
-    """Further effect sizes by name."""

@@ -1,12 +1,14 @@
-"""Incidents: signals that overlap in time, told as one story in few phases.
+"""Incidents: what an alarm of the budget, and all that shows with it, is told as: one story in few phases.
 
-Merge rule: at most one incident is open. The first window with a signal opens it, every later signal joins
-it whatever its subject, and it ends after `windows_quiet` windows in a row without any. One cause seldom
-shows in one column, and people want one message about it. Two causes at once are therefore one incident.
+At most one incident is open. An alarm opens it, what shows while it is open joins it whatever its subject, and it ends
+when nothing differs any more or when what differs has become normal. One cause seldom shows in one column, and people
+want one message about it. Two causes at once are therefore one incident.
 
-Phases: `started` always; `escalated` when a kind of subject joins that was not there (the loss above all),
-or when more than twice the features told so far have changed; `recovered` at the end. Subjects are only ever
-added, so escalations are at most 5 (kinds) + log2 (features), and none is told twice.
+Phases: `started` at the alarm, with the one subject that raised it; `escalated` when the list of everything that has
+changed with it is complete and longer, when a kind of subject joins that was not there (the loss above all), when more
+than twice the features told so far have changed, or when it turns out to hurt; `recovered` at the end. Subjects are
+only ever added, so escalations are at most 1 + 5 (kinds) + log2(features) + 1, and none is told twice. What goes on and
+brings nothing new is counted, not told.
 """
 
 from __future__ import annotations
@@ -14,10 +16,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from drift.evidence import Signal, Subject
-from drift.phases import KINDS, IncidentPhase, IncidentSubject, PhaseName, Severity, incident_subject, ranked, title
+from drift.evidence import Subject
+from drift.phases import (
+    KINDS,
+    IncidentPhase,
+    IncidentSubject,
+    Moment,
+    PhaseName,
+    Severity,
+    subject_of,
+    title,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,171 +37,183 @@ class IncidentsConfig:
 
     pipeline: str
     """Part of every id: pipelines share topics' readers."""
-    windows_quiet: int = 5
-    """Windows in a row without a signal that end an incident."""
     features_many: int = 3
-    """So many changed features are a `warning`; the loss is always `critical`."""
+    """So many changed features are a `warning`; what hurts is always `critical`."""
+    strength_large: float = 3.0
+    """A change so many times the threshold of its statistic is a `warning`."""
 
     def __post_init__(self) -> None:
-        for name in ("windows_quiet", "features_many"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if not self.features_many >= 1:
+            raise ValueError(f"features_many must be at least 1, got {self.features_many!r}")
+        if not self.strength_large >= 1:
+            raise ValueError(f"strength_large must be at least 1, got {self.strength_large!r}")
 
 
 @dataclass(slots=True, kw_only=True)
 class _Open:
-    """The open incident between two windows."""
+    """The open incident between two rows."""
 
     incident: str
     started_ms: int
-    windows: int
+    event: int
+    """At which it was opened."""
     escalations: int
-    quiet: int
+    repeats: int
     features_told: int
-    subjects: dict[tuple[Subject, str], IncidentSubject]
+    hurts_told: bool
+    subjects: dict[Subject, IncidentSubject]
+    """In the order in which they joined."""
 
 
 class Incidents:
-    """Merge signals into incidents. `update` is called once per evaluated window, in order.
+    """Fold alarms and what follows them into phases. Each method is called at its row, in order.
 
-    >>> incidents = Incidents(IncidentsConfig(pipeline="shop", windows_quiet=1))
-    >>> loss = Signal(subject=Subject(kind="loss"), source="adwin", value=1.0, threshold=1.0, since_ms=5)
-    >>> [phase.title for phase in incidents.update([loss], cut="a", window=1, event_ms=9)]
+    >>> incidents = Incidents(IncidentsConfig(pipeline="shop"))
+    >>> loss = IncidentSubject(subject=Subject(kind="loss"), aspect="error", bet="odds x1.5", evidence=6.0, since_ms=5)
+    >>> moment = Moment(cut="a", event=70, event_ms=9, harm=UNKNOWN)
+    >>> [phase.title for phase in incidents.alarmed([loss], moment)]
     ['the loss has risen']
-    >>> [phase.phase for phase in incidents.update([], cut="b", window=2, event_ms=19)]
+    >>> [phase.phase for phase in incidents.ended("quiet", replace(moment, cut="b", event=1200))]
     ['recovered']
     """
 
     def __init__(self, config: IncidentsConfig) -> None:
         self._config = config
         self._open: _Open | None = None
-        self._window = 0
 
     @property
     def open_incident(self) -> str | None:
         """Id of the open incident."""
         return self._open.incident if self._open else None
 
-    def update(self, signals: Iterable[Signal], *, cut: str, window: int, event_ms: int) -> tuple[IncidentPhase, ...]:
-        """Fold in the signals of one window; their order does not matter. At most one phase.
+    def changed(self) -> frozenset[Subject]:
+        """What the open incident is about."""
+        return frozenset(self._open.subjects) if self._open else frozenset()
 
-        Args:
-            signals: Every change that holds as of this window.
-            cut: Names the window for ever; the id of an incident that starts here derives from it.
-            window: Counts up; gaps are fine.
-            event_ms: Record time of the window's end.
+    def alarmed(self, subjects: Iterable[IncidentSubject], moment: Moment) -> tuple[IncidentPhase, ...]:
+        """An alarm, with the subject that raised it; while an incident is open it only joins it."""
+        if self._open is not None:
+            return self.joined(subjects, moment)
+        self._open = _Open(
+            incident=incident_id(self._config.pipeline, moment.cut),
+            started_ms=moment.event_ms,
+            event=moment.event,
+            escalations=0,
+            repeats=0,
+            features_told=0,
+            hurts_told=False,
+            subjects=_merged({}, subjects),
+        )
+        self._open.features_told = _features(self._open)
+        return (self._phase(self._open, "started", "", moment),)
 
-        Raises:
-            ValueError: `window` does not follow the last one.
-        """
-        if window <= self._window:
-            raise ValueError(f"window must be greater than {self._window}, got {window!r}")
-        self._window = window
-        if self._open:
-            self._open.windows += 1
-        found = [incident_subject(signal) for signal in signals]
-        if not found:
-            return self._quiet(cut, event_ms)
+    def listed(self, subjects: Iterable[IncidentSubject], moment: Moment) -> tuple[IncidentPhase, ...]:
+        """Everything that has changed with the alarm, some events after it: told if it is more than was told."""
+        incident = self._open
+        if incident is None:
+            return ()
+        before = len(incident.subjects)
+        kinds = self._kinds_joined(incident, subjects)
+        if len(incident.subjects) == before:
+            return ()
+        return self._escalated(incident, ", ".join(kinds) or f"features: {_features(incident)}", moment)
+
+    def repeated(self, subjects: Iterable[IncidentSubject], moment: Moment) -> tuple[IncidentPhase, ...]:
+        """The evidence has reached the budget again."""
         if self._open is None:
-            self._open = _Open(
-                incident=incident_id(self._config.pipeline, cut),
-                started_ms=event_ms,
-                windows=1,
-                escalations=0,
-                quiet=0,
-                features_told=0,
-                subjects=_merged({}, found),
-            )
-            self._open.features_told = self._features()
-            return (self._phase("started", "", cut, event_ms),)
-        return self._joined(self._open, found, cut, event_ms)
+            return ()
+        self._open.repeats += 1
+        return self.joined(subjects, moment)
 
-    def rebase(self, *, cut: str, event_ms: int) -> tuple[IncidentPhase, ...]:
-        """The reference was replaced by new data: what was a change is now normal, and the incident ends.
+    def joined(self, subjects: Iterable[IncidentSubject], moment: Moment) -> tuple[IncidentPhase, ...]:
+        """More subjects, told if they make the incident another one."""
+        incident = self._open
+        if incident is None:
+            return ()
+        kinds = self._kinds_joined(incident, subjects)
+        if kinds:
+            return self._escalated(incident, ", ".join(kinds), moment)
+        features = _features(incident)
+        if features > 2 * incident.features_told:
+            return self._escalated(incident, f"features: {features}", moment)
+        return ()
 
-        Windows may be counted from 1 again.
-        """
-        self._window = 0
-        return self._ended("rebased", cut, event_ms) if self._open else ()
+    def hurts(self, moment: Moment) -> tuple[IncidentPhase, ...]:
+        """It is certain by now that the loss is worse for it: told once."""
+        if self._open is None or self.hurts_told or moment.harm.verdict != "worse":
+            return ()
+        return self._escalated(self._open, "hurts", moment)
+
+    @property
+    def hurts_told(self) -> bool:
+        """Whether people know that the open incident hurts, as they do of one about the loss; also without one."""
+        return self._open is None or self._open.hurts_told or _about_loss(self._open)
+
+    def ended(self, reason: Literal["quiet", "rebased"], moment: Moment) -> tuple[IncidentPhase, ...]:
+        """Nothing differs any more, or what differs is the reference from here on."""
+        if self._open is None:
+            return ()
+        phase = self._phase(self._open, "recovered", reason, moment)
+        self._open = None
+        return (phase,)
+
+    def now(self, moment: Moment) -> IncidentPhase | None:
+        """The open incident as it is, told to nobody."""
+        return self._phase(self._open, "escalated", "", moment) if self._open else None
 
     def snapshot(self) -> dict[str, Any]:
         """What `restore` needs, of plain types that msgpack takes; a copy."""
         if self._open is None:
-            return {"window": self._window, "open": None}
-        # Lists in the order of arrival would differ between equal states: sorted.
-        subjects = [asdict(subject) for subject in ranked(self._open.subjects.values())]
+            return {"open": None}
         plain = {name: getattr(self._open, name) for name in _Open.__slots__ if name != "subjects"}
-        return {"window": self._window, "open": {**plain, "subjects": subjects}}
+        return {"open": {**plain, "subjects": [asdict(subject) for subject in self._open.subjects.values()]}}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on from `snapshot`, as if never stopped."""
-        self._window = snapshot["window"]
         self._open = None
         if snapshot["open"] is not None:
             plain = dict(snapshot["open"])
-            subjects = [
-                IncidentSubject(**{**item, "subject": Subject(**item["subject"]), "detail": dict(item["detail"])})
-                for item in plain.pop("subjects")
-            ]
-            self._open = _Open(**plain, subjects=_merged({}, subjects))
+            subjects = {item.subject: item for item in map(subject_of, plain.pop("subjects"))}
+            self._open = _Open(**plain, subjects=subjects)
 
-    def _quiet(self, cut: str, event_ms: int) -> tuple[IncidentPhase, ...]:
-        if self._open is None:
-            return ()
-        self._open.quiet += 1
-        return self._ended("quiet", cut, event_ms) if self._open.quiet >= self._config.windows_quiet else ()
+    def _kinds_joined(self, incident: _Open, subjects: Iterable[IncidentSubject]) -> list[str]:
+        before = {subject.kind for subject in incident.subjects}
+        incident.subjects = _merged(incident.subjects, subjects)
+        after = {subject.kind for subject in incident.subjects}
+        return [kind for kind in KINDS if kind in after - before]
 
-    def _joined(
-        self, incident: _Open, found: list[IncidentSubject], cut: str, event_ms: int
-    ) -> tuple[IncidentPhase, ...]:
-        incident.quiet = 0
-        kinds_before = {subject.kind for subject, _ in incident.subjects}
-        incident.subjects = _merged(incident.subjects, found)
-        kinds_new = [kind for kind in KINDS if kind in {item.subject.kind for item in found} - kinds_before]
-        features = self._features()
-        if kinds_new:
-            reason = ", ".join(kinds_new)
-        elif features > 2 * incident.features_told:
-            reason = f"features: {features}"
-        else:
-            return ()
+    def _escalated(self, incident: _Open, reason: str, moment: Moment) -> tuple[IncidentPhase, ...]:
         incident.escalations += 1
-        incident.features_told = features
-        return (self._phase("escalated", reason, cut, event_ms),)
+        incident.features_told = _features(incident)
+        incident.hurts_told = incident.hurts_told or moment.harm.verdict == "worse"
+        return (self._phase(incident, "escalated", reason, moment),)
 
-    def _ended(self, reason: str, cut: str, event_ms: int) -> tuple[IncidentPhase, ...]:
-        phase = self._phase("recovered", reason, cut, event_ms)
-        self._open = None
-        return (phase,)
-
-    def _features(self) -> int:
-        assert self._open is not None
-        return len({subject.name for subject, _ in self._open.subjects if subject.kind == "feature"})
-
-    def _phase(self, phase: PhaseName, reason: str, cut: str, event_ms: int) -> IncidentPhase:
-        assert self._open is not None
-        count = self._open.escalations if phase == "escalated" else 1
-        subjects = ranked(self._open.subjects.values())
+    def _phase(self, incident: _Open, phase: PhaseName, reason: str, moment: Moment) -> IncidentPhase:
+        count = incident.escalations if phase == "escalated" else 1
+        subjects = tuple(incident.subjects.values())
         return IncidentPhase(
-            id=f"{self._open.incident}/{phase}/{count}",
-            incident=self._open.incident,
+            id=f"{incident.incident}/{phase}/{count}",
+            incident=incident.incident,
             phase=phase,
             reason=reason,
-            severity=self._severity(),
+            severity=self._severity(incident, moment),
             title=title(subjects),
             subjects=subjects,
             since_ms=min(subject.since_ms for subject in subjects),
-            started_ms=self._open.started_ms,
-            event_ms=event_ms,
-            cut=cut,
-            windows=self._open.windows,
+            started_ms=incident.started_ms,
+            event_ms=moment.event_ms,
+            cut=moment.cut,
+            events=moment.event - incident.event,
+            repeats=incident.repeats,
+            harm=moment.harm,
         )
 
-    def _severity(self) -> Severity:
-        assert self._open is not None
-        if any(subject.kind == "loss" for subject, _ in self._open.subjects):
+    def _severity(self, incident: _Open, moment: Moment) -> Severity:
+        hurts = incident.hurts_told or moment.harm.verdict == "worse"
+        if hurts or _about_loss(incident):
             return "critical"
-        return "warning" if self._features() >= self._config.features_many else "info"
+        large = max(item.strength for item in incident.subjects.values()) >= self._config.strength_large
+        return "warning" if large or _features(incident) >= self._config.features_many else "info"
 
 
 def incident_id(pipeline: str, cut: str) -> str:
@@ -202,14 +225,29 @@ def incident_id(pipeline: str, cut: str) -> str:
     return hashlib.sha256(f"{len(pipeline)}:{pipeline}{cut}".encode()).hexdigest()[:16]
 
 
+def _about_loss(incident: _Open) -> bool:
+    return any(subject.kind == "loss" for subject in incident.subjects)
+
+
+def _features(incident: _Open) -> int:
+    return sum(subject.kind == "feature" for subject in incident.subjects)
+
+
 def _merged(
-    known: Mapping[tuple[Subject, str], IncidentSubject], found: Iterable[IncidentSubject]
-) -> dict[tuple[Subject, str], IncidentSubject]:
-    """Per subject and source the strongest value and the earliest time; the same in any order."""
+    known: Mapping[Subject, IncidentSubject], found: Iterable[IncidentSubject]
+) -> dict[Subject, IncidentSubject]:
+    """Per subject the word with most evidence, the earliest time and the largest change; new ones at the end."""
     merged = dict(known)
     for new in found:
-        key = (new.subject, new.source)
-        old = merged.get(key, new)
-        best = max(old, new, key=lambda item: (item.strength, item.value, item.threshold, sorted(item.detail.items())))
-        merged[key] = replace(best, since_ms=min(old.since_ms, new.since_ms))
+        old = merged.get(new.subject)
+        if old is None:
+            merged[new.subject] = new
+            continue
+        said = max(old, new, key=lambda item: item.evidence)
+        size = new if new.source else old  # the newest: over more rows
+        merged[new.subject] = replace(
+            said,
+            since_ms=min(old.since_ms, new.since_ms),
+            **{name: getattr(size, name) for name in ("source", "value", "threshold", "strength", "detail")},
+        )
     return merged

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from drift.evidence import Signal, Subject, SubjectKind
-from drift.strength import strength
+from drift.evidence import Subject, SubjectKind
+from drift.harm import Harm
 
 PhaseName = Literal["started", "escalated", "recovered"]
 Severity = Literal["info", "warning", "critical"]
@@ -20,17 +20,43 @@ KINDS: tuple[SubjectKind, ...] = ("loss", "feature", "prediction", "confidence",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentSubject:
-    """What is known of one subject by one source: its strongest value so far."""
+    """One thing that has changed: why it is believed, since when, and how large the change is."""
 
     subject: Subject
-    source: str
-    value: float
-    threshold: float
+    aspect: str
+    """`value`, `missing`, `category a`, `new category`, `other`, `error`."""
+    bet: str
+    """The bet that has won: `mean +0.5 sd`, `odds x1.5` …"""
+    evidence: float
+    """Powers of ten in favour of a change over none."""
     since_ms: int
-    """The earliest time any window gave."""
-    strength: float
-    """Value over threshold, for p-values the inverse; 1 is just at the threshold."""
+    """When it began, ms since the epoch."""
+    standing: str = ""
+    """What the budget promises of it, in words."""
+    source: str = ""
+    """The statistic that measures the change; empty where there is nothing to compare with."""
+    value: float = 0.0
+    """Of that statistic, over the rows since the change."""
+    threshold: float = 0.0
+    """A change worth speaking of; for a loss or a share, what it was before."""
+    strength: float = 0.0
+    """Value over threshold; 1 is just at it."""
     detail: dict[str, float] = field(default_factory=dict)
+    """Further statistics by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A row at which something is told."""
+
+    cut: str
+    """Names the row for ever."""
+    event: int
+    """Events up to it."""
+    event_ms: int
+    """Record time."""
+    harm: Harm
+    """As of this row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +69,12 @@ class IncidentPhase:
     """Hash of the pipeline and the cut it started at."""
     phase: PhaseName
     reason: str
-    """What made this phase: `loss`, `features: 6` (escalated), `quiet`, `rebased` (recovered), else empty."""
+    """What made this phase: `loss`, `features: 6`, `hurts` (escalated), `quiet`, `rebased` (recovered), else empty."""
     severity: Severity
     title: str
     """One line for a person. Feature names are the only foreign text in it."""
     subjects: tuple[IncidentSubject, ...]
-    """All since the start, the strongest first; never empty."""
+    """All since the start: the one that raised the alarm, then by evidence; never empty."""
     since_ms: int
     """When the earliest change is believed to have begun, ms since the epoch."""
     started_ms: int
@@ -56,30 +82,16 @@ class IncidentPhase:
     event_ms: int
     """Record time of this phase."""
     cut: str
-    windows: int
-    """Windows since the start, this one included."""
+    events: int
+    """Since the alarm."""
+    repeats: int
+    """How often the evidence has reached the budget again; nobody was told."""
+    harm: Harm
 
 
-def incident_subject(signal: Signal) -> IncidentSubject:
-    """A signal with its strength."""
-    return IncidentSubject(
-        subject=signal.subject,
-        source=signal.source,
-        value=signal.value,
-        threshold=signal.threshold,
-        since_ms=signal.since_ms,
-        strength=strength(signal.source, signal.value, signal.threshold),
-        detail=dict(signal.detail),
-    )
-
-
-def ranked(subjects: Iterable[IncidentSubject]) -> tuple[IncidentSubject, ...]:
-    """The strongest first; of equals the loss, then by name."""
-    return tuple(
-        sorted(
-            subjects, key=lambda item: (-item.strength, KINDS.index(item.subject.kind), item.subject.name, item.source)
-        )
-    )
+def subject_of(plain: Mapping[str, Any]) -> IncidentSubject:
+    """What `dataclasses.asdict` made of one."""
+    return IncidentSubject(**{**plain, "subject": Subject(**plain["subject"]), "detail": dict(plain["detail"])})
 
 
 def title(subjects: Iterable[IncidentSubject]) -> str:
@@ -101,7 +113,7 @@ def _clause(kind: SubjectKind, names: list[str]) -> str:
         case "feature":
             return f"{len(names)} {'feature has' if len(names) == 1 else 'features have'} changed: {listed}"
         case "quality":
-            return f"data quality has fallen: {listed}"
+            return f"data quality has changed: {listed}"
         case "labels":
             return "labels arrive differently"
         case _:

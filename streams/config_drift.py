@@ -60,30 +60,20 @@ class DriftConfig(Section):
     slide_rows: Annotated[int, REBUILD] = Field(default=200, ge=1)
     """A window is evaluated every so many predictions."""
     rows_min: Annotated[int, REBUILD] = Field(default=200, ge=1)
-    """Below so many present values nothing is judged."""
+    """Below so many present values a window's statistics are not judged."""
     numeric_statistic: Annotated[str, REBUILD] = "ks_distance"
-    """What a numeric column's verdict rests on, by Evidently's name; the others are shown beside it."""
+    """What says how large a change of a numeric column is, by Evidently's name; the others are shown beside it."""
     categorical_statistic: Annotated[str, REBUILD] = "jensenshannon"
     thresholds: Annotated[dict[str, float], REBUILD] = Field(default_factory=dict)
-    """By feature; else the statistic's own, raised to what stable data of this size may reach."""
-    windows_min: Annotated[int, REBUILD] = Field(default=3, ge=1)
-    """Consecutive windows above the threshold that make an alarm."""
-    windows_quiet: Annotated[int, REBUILD] = Field(default=5, ge=1)
-    """Consecutive windows without a signal that end an incident."""
-    rebase_after_windows: Annotated[int, REBUILD] = Field(default=25, ge=0)
-    """An incident that lasts so many windows is the new normal: a new reference is taken. 0 means never."""
-    alert_on: Annotated[tuple[Literal["feature", "quality", "loss", "prediction", "confidence"], ...], REBUILD] = (
-        "feature",
-        "quality",
-        "loss",
+    """By feature: a change worth speaking of; else the statistic's own. No alarm depends on it."""
+    alert_on: Annotated[tuple[Literal["feature", "loss", "prediction", "confidence"], ...], REBUILD] = Field(
+        default=("feature", "loss"), min_length=1
     )
     """What may raise an alarm. Predictions and confidence move whenever an online model learns: shown, not alarmed."""
-    loss_detectors: Annotated[tuple[str, ...], REBUILD] = ("adwin",)
+    loss_detectors: Annotated[tuple[str, ...], REBUILD] = ()
+    """River's detectors that watch the loss, too, such as `adwin`: shown, outside the budget."""
     feature_detectors: Annotated[dict[str, tuple[str, ...]], REBUILD] = Field(default_factory=dict)
-    missing_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)
-    """Rise of a feature's missing share above the reference's that is an alarm; likewise the next two."""
-    new_category_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)
-    out_of_range_share_rise: Annotated[float, REBUILD] = Field(default=0.05, gt=0, le=1)
+    """The same by numeric feature."""
 
     @model_validator(mode="after")
     def _windows_fit(self) -> Self:
@@ -95,16 +85,18 @@ class DriftConfig(Section):
 
     @property
     def rows_to_first_verdict(self) -> int:
-        """Predictions before anything can be said: the reference, and slides until enough rows stand against it."""
-        slides = -(-self.rows_min // self.slide_rows)
-        return (self.reference.rows if self.reference.file is None else 0) + slides * self.slide_rows
+        """Predictions before anything is shown: the reference, and one slide."""
+        return (self.reference.rows if self.reference.file is None else 0) + self.slide_rows
 
 
 class RetrainConfig(Section):
     """When a retrain request is made."""
 
-    examples_min: Annotated[int, HARMLESS] = Field(default=1_000, ge=1)
-    """A request that names fewer examples since the change reaches back before it."""
+    on: Annotated[tuple[Literal["hurt", "size"], ...], HARMLESS] = ("hurt", "size")
+    """What makes an incident a reason: that it hurts, or that it is of `severity_min` and more."""
     severity_min: Annotated[Literal["info", "warning", "critical"], HARMLESS] = "warning"
-    """An incident below it is no reason to retrain."""
+    examples_min: Annotated[int, HARMLESS] = Field(default=1_000, ge=1)
+    """Labelled examples since the change that are waited for; a change that goes away before asks for nothing."""
     examples_max: Annotated[int, HARMLESS] = Field(default=100_000, ge=1)
+    every_examples: Annotated[int, HARMLESS] = Field(default=0, ge=0)
+    """A request after so many examples, whatever happens. 0 means never."""

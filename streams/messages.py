@@ -167,7 +167,9 @@ class ColumnMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
 
     subject: str
     verdict: Literal["stable", "drift", "not_enough_data"]
+    """The budget's word where it holds (`drift`: the open incident is about it), else the statistic's."""
     statistic: str
+    """The one of the statistics that is shown first, beside a threshold."""
     threshold: float
     statistics: dict[str, float]
     reference_rows: int
@@ -190,6 +192,7 @@ class WindowMetrics(msgspec.Struct, frozen=True):
     from_ms: int
     to_ms: int
     verdict: Literal["stable", "drift", "not_enough_data"]
+    """`drift` while an incident is open."""
     columns: list[ColumnMetrics]
     quality: dict[str, Any]
     """Scores in the window by candidate and baseline, from the predictions as they were served."""
@@ -200,8 +203,25 @@ class WindowMetrics(msgspec.Struct, frozen=True):
     incident: str | None
     reference: str
     """Digest of the reference."""
-    budget: BudgetMetrics | None = None
+    told: list[str]
+    """Ids of the alerts and retrain requests since the window before."""
+    budget: BudgetMetrics
     v: int = 1
+
+
+class Hurt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether the champion's loss is worse since a change: of examples heard after the alarm, and those before."""
+
+    verdict: Literal["worse", "better", "none_seen", "unknown"]
+    words: str
+    examples_before: int
+    examples_since: int
+    before: float | None = None
+    """Mean loss."""
+    since: float | None = None
+    low: float | None = None
+    """Of since - before, with `high`: about 95 % sure, at any time."""
+    high: float | None = None
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -215,11 +235,21 @@ class Alert(msgspec.Struct, frozen=True):
     title: str
     """One line for a person."""
     subjects: list[dict[str, Any]]
-    """What changed, the strongest first: subject, source, value, threshold, since_ms."""
+    """What changed, the one that raised the alarm first: subject, aspect, bet, evidence (powers of ten for a change),
+    since_ms, standing (what is promised of it), and its size: source (a statistic), value, threshold, strength."""
     since_ms: int
+    """When it began, as far as one can tell."""
+    since: dict[str, int]
+    """How far the inputs were read then, by `topic/partition`: what is behind it holds the whole change."""
+    hurt: Hurt
+    false_alarms: str
+    """The budget that was kept."""
     cut: Cut
-    windows: int
-    """Evaluated windows this incident has lasted."""
+    """Where the inputs stood when it was found."""
+    events: int
+    """Since the alarm."""
+    repeats: int
+    """How often the evidence has reached the budget again since, and nobody was told."""
     model: str
     version: int
     report: str | None
@@ -232,7 +262,10 @@ class RetrainRequest(msgspec.Struct, frozen=True):
     """`retrain`: a request to fit a model anew, and on what."""
 
     id: str
+    """`<incident>/retrain`, or `schedule/<examples>`."""
     incident: str
+    """Empty for one on schedule."""
+    cause: Literal["hurt", "size", "schedule"]
     model: str
     version: int
     reason: str

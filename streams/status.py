@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drift.evidence import Subject
-from drift.phases import IncidentSubject, ranked, title
+from drift.phases import subject_of, title
 from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.messages import ModelVersion, WindowMetrics
@@ -293,7 +292,7 @@ def _scores(config: Config, saved: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _watch(config: Config, monitor: StateFacts, metrics: WindowMetrics | None) -> dict[str, Any]:
     """Reference, windows and the last window's verdict."""
-    told: dict[str, Any] = {"reference_rows": None, "collecting": None, "windows": None, "last": None}
+    told: dict[str, Any] = {"reference_rows": None, "collecting": None, "windows": None, "last": None, "budget": None}
     if monitor.state is not None:
         collecting = monitor.state["collecting"]
         told["windows"] = monitor.state["windows_total"]
@@ -311,7 +310,31 @@ def _watch(config: Config, monitor: StateFacts, metrics: WindowMetrics | None) -
             "columns": len(metrics.columns),
             "coverage": metrics.labels.get("coverage"),
         }
+        told["budget"] = _budget(metrics)
     return told
+
+
+def _budget(metrics: WindowMetrics) -> dict[str, Any]:
+    """What is promised, what was raised, and what would have been seen, as of the last window."""
+    budget = metrics.budget
+    watched = [(column.subject, column.budget) for column in metrics.columns if column.budget is not None]
+    watched += [("loss", budget.loss)] if budget.loss is not None else []
+    blind = [(name, each) for name, each in watched if not each.sensitivity.startswith("stable")]
+    return {
+        "false_alarms": budget.false_alarms,
+        "events_per_alarm": budget.events_per_alarm,
+        "standing": budget.standing,
+        "events": budget.events,
+        "examples": budget.examples,
+        "alarms": budget.alarms,
+        "loss": budget.loss.sensitivity or budget.loss.standing if budget.loss is not None else None,
+        "not_watched": {name: each.standing for name, each in watched if not each.holds},
+        "not_enough_data": {name: each.sensitivity for name, each in blind if each.holds},
+        "smallest_sd": max(
+            (each.smallest for _, each in watched if each.holds and each.unit == "sd" and each.smallest is not None),
+            default=None,
+        ),
+    }
 
 
 def open_incident(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -319,16 +342,13 @@ def open_incident(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
     found = state["incidents"]["open"] if state is not None else None
     if found is None:
         return None
-    subjects = ranked(
-        IncidentSubject(**{**item, "subject": Subject(**item["subject"]), "detail": dict(item["detail"])})
-        for item in found["subjects"]
-    )
+    subjects = [subject_of(item) for item in found["subjects"]]
     return {
         "incident": found["incident"],
         "title": title(subjects),
         "since_ms": min(item.since_ms for item in subjects),
         "started_ms": found["started_ms"],
-        "windows": found["windows"],
-        "quiet_windows": found["quiet"],
+        "events": state["event"] - found["event"] if state is not None else 0,
+        "repeats": found["repeats"],
         "escalations": found["escalations"],
     }

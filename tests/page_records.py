@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 from streams.config import Config
-from streams.messages import Alert, ColumnMetrics, Cut, ModelVersion, RetrainRequest, WindowMetrics
+from streams.messages import Alert, BudgetMetrics, ColumnMetrics, Cut, Hurt, ModelVersion, RetrainRequest, WindowMetrics
 from streams.status import KafkaFacts
 
 NOW_MS = 1_800_000_000_000
@@ -66,6 +66,16 @@ def window(number=1, **changed) -> WindowMetrics:
         "alarms": [],
         "incident": None,
         "reference": "r1",
+        "told": [],
+        "budget": BudgetMetrics(
+            false_alarms="1 per 100000 events",
+            events_per_alarm=100_000.0,
+            standing="budget holds",
+            events=1_000 * number,
+            examples=800 * number,
+            alarms=0,
+            loss=None,
+        ),
     }
     return WindowMetrics(**(fields | changed))
 
@@ -80,12 +90,16 @@ def alert(incident="i1", phase="started", count=1, **changed) -> Alert:
         "subjects": [
             {"subject": "feature:amount", "source": "ks_distance", "value": 0.4, "threshold": 0.1, "strength": 4.0}
             | {"since_ms": NOW_MS, "detail": {}},
-            {"subject": "loss", "source": "adwin", "value": 1.0, "threshold": 1.0, "strength": 1.0}
-            | {"since_ms": NOW_MS, "detail": {"fired": 1.0}},
+            {"subject": "loss", "source": "mean_loss", "value": 0.3, "threshold": 0.1, "strength": 3.0}
+            | {"since_ms": NOW_MS, "detail": {}},
         ],
         "since_ms": NOW_MS,
         "cut": Cut("c1", {"shop.predictions/0": 7_600, "shop.examples/0": 7_381}),
-        "windows": 2,
+        "since": {"shop.predictions/0": 7_450, "shop.examples/0": 7_200},
+        "hurt": Hurt(verdict="unknown", words="unknown: no labels yet", examples_before=500, examples_since=0),
+        "false_alarms": "1 per 100000 events",
+        "events": 2,
+        "repeats": 0,
         "model": "champion",
         "version": 7_317,
         "report": f"{incident}/report.html",
@@ -97,6 +111,7 @@ def request(incident="i1", **changed) -> RetrainRequest:
     fields = {
         "id": f"{incident}/retrain",
         "incident": incident,
+        "cause": "hurt",
         "model": "champion",
         "version": 7_317,
         "reason": "the loss has risen",

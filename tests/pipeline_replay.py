@@ -15,10 +15,10 @@ def told_again(pipeline, evidence):
     }
     watch = Watch(config, {"next": {}, "high_ms": {}})
     cuts, alerts, requests = [], [], []
-    windows = {record.json["window"]: record.json["cut"]["offsets"] for record in evidence.metrics}
-    for number in sorted(windows):
+    told = [record.json["cut"]["offsets"] for side in (evidence.metrics, evidence.alerts) for record in side]
+    for ends in sorted(told, key=lambda offsets: sum(offsets.values())):
         for side in watch.merge.inputs:
-            end = windows[number][f"{side.topic}/{side.partition}"]
+            end = ends[f"{side.topic}/{side.partition}"]
             rows = [row for row in logs[side.topic][side.partition] if side.read <= row.offset < end]
             assert side.feed(side.read, end, rows)
             side.end = end

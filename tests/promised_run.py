@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.config import Config
-from streams.messages import Alert, Cut, RetrainRequest, encode
+from streams.messages import Alert, Cut, Hurt, RetrainRequest, encode
 from streams.verify.audit import audit
 from streams.verify.evidence import Checkpoint, Evidence, MemoryLogs, OutboxRecord
 from streams.verify.windows import cut_id
@@ -150,6 +150,7 @@ def window(number, incident=None, **changes):
         "window": number,
         "cut": msgspec.to_builtins(cut(number)),
         "incident": incident,
+        "told": [],
     } | changes
 
 
@@ -165,7 +166,11 @@ def alert(phase, number, count=1, begun=2, **changes):
         subjects=[],
         since_ms=0,
         cut=cut(number),
-        windows=1,
+        since={},
+        hurt=Hurt(verdict="unknown", words="unknown: no labels yet", examples_before=0, examples_since=0),
+        false_alarms="1 per 100000 events",
+        events=0,
+        repeats=0,
         model="champion",
         version=0,
         report=None,
@@ -178,6 +183,7 @@ def request(number, begun=2, **changes):
     told = RetrainRequest(
         id=f"{name}/retrain",
         incident=name,
+        cause="hurt",
         model="champion",
         version=0,
         reason="",
@@ -191,17 +197,19 @@ def request(number, begun=2, **changes):
     return msgspec.to_builtins(told) | changes
 
 
-WINDOWS = (window(1), window(2, INCIDENT), window(3, INCIDENT), window(4))
+TOLD = ([], [f"{INCIDENT}/started/1"], [f"{INCIDENT}/escalated/1", f"{INCIDENT}/retrain"], [f"{INCIDENT}/recovered/1"])
+"""By window."""
+WINDOWS = tuple(window(n, INCIDENT if n in {2, 3} else None, told=told) for n, told in enumerate(TOLD, 1))
 ALERTS = (alert("started", 2), alert("escalated", 3), alert("recovered", 4))
 
 
-def monitor(windows=4, asked=INCIDENT, outbox=()):
-    """The monitor's checkpoint; `outbox` are (topic, record)."""
+def monitor(windows=4, asked=INCIDENT, outbox=(), told=()):
+    """The monitor's checkpoint; `outbox` are (topic, record), `told` ids since the last window."""
     held = [OutboxRecord(f"p.{role}", None, str(n), encode(said)) for n, (role, said) in enumerate(outbox)]
     return Checkpoint(
         name="monitor",
         offsets={},
-        state={"windows_total": windows, "retrain": {"asked": asked}},
+        state={"windows_total": windows, "retrain": {"asked": asked}, "told": list(told)},
         outbox=msgspec.msgpack.encode((1, held)),
     )
 

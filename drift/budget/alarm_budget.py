@@ -279,7 +279,7 @@ class AlarmBudget:
         aftermath, at = self._aftermath, {"event": self.events, "example": self.examples}
         tops = [(*section.panel.top(), section) for section in self._watched()]
         _, lane, section = max(tops, key=lambda top: top[0])
-        blame = blame_of(section, lane, self.config)
+        blame = blame_of(section, lane, self.config, self._references.standings)
         if is_fall(blame):
             self._loss = None  # no alarm: a model has learnt, and from here on a rise is held against the lower level
             self._references.collect_losses(self.config.fresh_rows)
@@ -314,7 +314,7 @@ class AlarmBudget:
         if not aftermath.listing:
             self._end_episode()
             return
-        blames = listed(self._watched(), aftermath.column, self.config)
+        blames = listed(self._watched(), aftermath.column, self.config, self._references.standings)
         self._found.append(Listing(number=aftermath.number, event=self.events, example=self.examples, blames=blames))
         aftermath.listed(self.events)
         if aftermath.cries_wolf(self.events, self.threshold) and aftermath.column not in {LOSS, JOINT}:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from drift.budget.bets import FALLS
 from drift.budget.config import AlarmBudgetConfig
 from drift.budget.encoding import QUALITY_ASPECTS
 from drift.budget.findings import Blame
 from drift.budget.joint import JOINT
+from drift.budget.qualification import WORDS, Standing
 from drift.budget.references import LOSS
 from drift.budget.section import Section
 from drift.evidence import Subject
@@ -19,8 +20,8 @@ _LISTED = 20
 one in 20 listings names a column without cause, at most."""
 
 
-def blame_of(section: Section, lane: int, config: AlarmBudgetConfig) -> Blame:
-    """What one lane says."""
+def blame_of(section: Section, lane: int, config: AlarmBudgetConfig, standings: Mapping[str, Standing]) -> Blame:
+    """What one lane says; `standings` by column."""
     found = section.panel.lanes[lane]
     cusum = section.panel.bank.cusum(lane)
     return Blame(
@@ -29,7 +30,8 @@ def blame_of(section: Section, lane: int, config: AlarmBudgetConfig) -> Blame:
         bet=found.bet,
         clock=section.clock,
         since=section.panel.bank.began(lane),
-        strength=math.log10(cusum) if cusum > 0 else -math.inf,
+        strength=math.log10(cusum) if cusum > 0 else 0.0,
+        standing=standings[found.column].words if found.column in standings else WORDS["holds"],
     )
 
 
@@ -38,7 +40,9 @@ def is_fall(blame: Blame) -> bool:
     return blame.subject.kind == "loss" and blame.bet in FALLS
 
 
-def listed(sections: Sequence[Section], first: str, config: AlarmBudgetConfig) -> tuple[Blame, ...]:
+def listed(
+    sections: Sequence[Section], first: str, config: AlarmBudgetConfig, standings: Mapping[str, Standing]
+) -> tuple[Blame, ...]:
     """The column `first`, and every other with evidence enough, by strength."""
     columns = len(config.columns) + (config.loss is not None) + config.joint
     blames = []
@@ -46,7 +50,7 @@ def listed(sections: Sequence[Section], first: str, config: AlarmBudgetConfig) -
         limit = _LISTED * columns * (section.panel.position - section.reset_at)
         for column, evidence in section.panel.mean_evidence().items():
             if column == first or evidence >= limit > 0:
-                blame = blame_of(section, section.panel.best_lane(column), config)
+                blame = blame_of(section, section.panel.best_lane(column), config, standings)
                 if column == first or not is_fall(blame):
                     blames.append((column != first, -blame.strength, str(blame.subject), blame))
     return tuple(blame for *_, blame in sorted(blames, key=lambda each: each[:3]))

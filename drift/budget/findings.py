@@ -27,6 +27,8 @@ class Blame:
     """Events, or examples, before the first one after the change: where the lane's CUSUM starts."""
     strength: float
     """Powers of ten in favour of a change at `since` over none."""
+    standing: str
+    """What is promised of the column, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,8 @@ _MARKS = {"started": "●", "escalated": "▲", "recovered": "✓"}
 def alerts(wanted: Wanted, config: ConfigOption = CONFIG, override: SetOption = None) -> None:
     """Show alerts: each phase of an incident (started, escalated, recovered) is one.
 
-    In a pipe each is one line, tab-separated: time, severity, phase, incident, title, since, subjects, model, report,
-    cut. Reading leaves nothing on the broker; an alert may come twice after a crash, under the same id.
+    In a pipe each is one line, tab-separated: time, severity, phase, incident, title, since, subjects, hurt, model,
+    report, cut. Reading leaves nothing on the broker; an alert may come twice after a crash, under the same id.
     """
     from streams.messages import Alert
 
@@ -56,6 +56,7 @@ def alert_line(alert: Alert, record: Record) -> str:
         alert.title,
         f"since {iso_time(alert.since_ms)}",
         "; ".join(map(subject_line, alert.subjects)),
+        alert.hurt.words,
         f"{alert.model}@{alert.version}",
         f"report {alert.report or '-'}",
         f"cut {alert.cut.id}",
@@ -78,12 +79,14 @@ def alert_block(config: Config, alert: Alert, told_ms: int) -> Any:  # noqa: ANN
         (one_line(alert.title), "bold"),
     )
     ago = span(time.time() * 1000 - told_ms)
-    lasted = f", after {plural(alert.windows, 'window')}" if alert.windows > 1 else ""
+    lasted = f", {plural(alert.events, 'event')} after the alarm" if alert.events else ""
     lines: list[tuple[str, Text | str]] = [
         ("told", f"{local_time(told_ms)}, {ago} ago{lasted}"),
         ("because", _reason(alert)),
         ("since", local_time(alert.since_ms)),
         ("changed", subject_text(alert.subjects)),
+        ("hurts", one_line(alert.hurt.words)),
+        ("budget", one_line(f"{alert.false_alarms}; {_standing(alert)}")),
         ("model", f"{one_line(alert.model)}, version {alert.version:,}"),
         ("report", report_line(config, alert.report)),
         ("incident", f"{one_line(alert.incident)}, cut {one_line(alert.cut.id)}"),
@@ -92,8 +95,17 @@ def alert_block(config: Config, alert: Alert, told_ms: int) -> Any:  # noqa: ANN
 
 
 def _reason(alert: Alert) -> str:
-    known = {"quiet": "no signal for several windows", "rebased": "what was new is the reference now"}
+    known = {
+        "quiet": "nothing differs from the reference any more",
+        "rebased": "what was new is the reference now",
+        "hurts": "the loss is worse since",
+    }
     return known.get(alert.reason, one_line(alert.reason))
+
+
+def _standing(alert: Alert) -> str:
+    """What is promised of the one that raised the alarm."""
+    return str(alert.subjects[0].get("standing", "")) if alert.subjects else ""
 
 
 def report_line(config: Config, report: str | None) -> str:

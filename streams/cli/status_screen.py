@@ -22,6 +22,7 @@ _METRICS = {
 }
 _BASELINES = ("no_change", "prior", "mean")
 _REASON_WIDTH = 100
+_NAMES_MAX = 4
 Line = tuple[str, str]
 """A style and a text."""
 
@@ -234,24 +235,47 @@ def _drift(told: Mapping[str, Any]) -> list[Line]:
         lines.append(
             (
                 "",
-                f"{len(last['drifting'])} of {plural(last['columns'], 'column')} beyond the threshold"
+                f"{len(last['drifting'])} of {plural(last['columns'], 'column')} changed"
                 + (f": {names}{more}" if names else ""),
             )
         )
+    if budget := watch["budget"]:
+        lines += _budget(budget)
     if incident:
         lines.append(("bold red", f"incident {incident['incident']}: {one_line(incident['title'])}"))
         lines.append(
             (
                 "",
                 (
-                    f"since {local_time(incident['since_ms'])}, {plural(incident['windows'], 'window')}"
-                    f", {incident['quiet_windows']} quiet; `millrace alerts`, `millrace report --incident "
-                    f"{incident['incident'][:8]}`"
+                    f"since {local_time(incident['since_ms'])}, told {plural(incident['events'], 'event')} ago"
+                    f", seen again {plural(incident['repeats'], 'time')}; `millrace alerts`, "
+                    f"`millrace report --incident {incident['incident'][:8]}`"
                 ),
             )
         )
     elif watch["windows"] is not None:
         lines.append(("green", "no open incident"))
+    return lines
+
+
+def _budget(budget: Mapping[str, Any]) -> list[Line]:
+    """The promise, the realised rate, and what would have been seen."""
+    holds = str(budget["standing"]).startswith("budget holds")
+    per_alarm = "" if budget["events_per_alarm"] is None else f" ({budget['events_per_alarm']:,.0f} events each)"
+    raised = f"{plural(budget['alarms'], 'alarm')} in {plural(budget['events'], 'event')}"
+    lines: list[Line] = [
+        ("green" if holds else "yellow", one_line(budget["standing"], _REASON_WIDTH)),
+        ("", f"false alarms allowed: {one_line(budget['false_alarms'])}{per_alarm}; {raised}"),
+    ]
+    if budget["smallest_sd"] is not None:
+        lines.append(("", f"no shift above {budget['smallest_sd']:.2g} sd would have been missed"))
+    if budget["loss"]:
+        lines.append(("", f"loss: {one_line(budget['loss'], _REASON_WIDTH)}"))
+    for found in (budget["not_watched"], budget["not_enough_data"]):
+        for name, words in list(found.items())[:_NAMES_MAX]:
+            lines.append(("dim", f"{one_line(name, 40)}: {one_line(words, _REASON_WIDTH)}"))
+        if len(found) > _NAMES_MAX:
+            lines.append(("dim", f"and {len(found) - _NAMES_MAX:,} more"))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What changed, as lines: the subjects of an alert or of a retrain request, the strongest first."""
+"""What changed, as lines: the subjects of an alert or of a retrain request, as they are told."""
 
 from __future__ import annotations
 
@@ -17,34 +17,38 @@ _LABEL_WIDTH = 12
 
 
 def comparison(subject: Mapping[str, Any]) -> str:
-    """`0.54 > 0.05`, `fired` for a detector: its 1.0 is no measurement.
+    """How large the change is, empty where that was not measured.
 
-    >>> comparison({"value": 0.54, "threshold": 0.05, "detail": {}})
-    '0.54 > 0.05'
-    >>> comparison({"value": 1.0, "threshold": 1.0, "detail": {"row": 7072.0, "fired": 1.0}})
-    'fired'
+    >>> comparison({"source": "ks_distance", "value": 0.54, "threshold": 0.1})
+    'ks_distance 0.54 > 0.1'
     """
-    detail = subject.get("detail")
-    if isinstance(detail, Mapping) and "fired" in detail:
-        return "fired"
+    if not subject.get("source"):
+        return ""
     value, threshold = subject.get("value"), subject.get("threshold")
     below = isinstance(value, int | float) and isinstance(threshold, int | float) and value < threshold
-    return f"{figure(value)} {'<' if below else '>'} {figure(threshold)}"
+    return f"{one_line(subject['source'], _NAME_WIDTH)} {figure(value)} {'<' if below else '>'} {figure(threshold)}"
 
 
 def subject_line(subject: Mapping[str, Any]) -> str:
-    """One subject for a pipe: `feature:amount ks_distance 0.83 > 0.12`."""
-    return f"{one_line(subject.get('subject', '?'))} {one_line(subject.get('source', '?'))} {comparison(subject)}"
+    """One subject for a pipe: `feature:amount (mean +0.5 sd) ks_distance 0.83 > 0.1`."""
+    said = f"{one_line(subject.get('subject', '?'))} ({_bet(subject)}) {comparison(subject)}"
+    return said.strip()
+
+
+def _bet(subject: Mapping[str, Any]) -> str:
+    """Which stream of it has changed, and how."""
+    aspect, bet = one_line(subject.get("aspect", "")), one_line(subject.get("bet", "?"))
+    return bet if aspect in {"", "value", "error"} else f"{aspect}, {bet}"
 
 
 def subject_text(subjects: Sequence[Mapping[str, Any]]) -> Text:
-    """The strongest as aligned lines for a terminal, how many there are more at the end."""
+    """The first ones as aligned lines for a terminal, how many there are more at the end."""
     from rich.text import Text
 
     rows = [
         (
             one_line(subject.get("subject", "?"), _NAME_WIDTH),
-            one_line(subject.get("source", "?"), _NAME_WIDTH),
+            one_line(_bet(subject), _NAME_WIDTH),
             comparison(subject),
             _strength(subject),
         )

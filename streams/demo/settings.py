@@ -39,7 +39,7 @@ def demo_config(data: DemoData) -> str:
             "window_rows": window,
             "slide_rows": max(20, window // 5),
             "rows_min": min(200, window),
-            "rebase_after_windows": 15,
+            "rebase_after_rows": 15 * max(20, window // 5),
         },
         "state": {"store": "state", "key_file": "state.key"},
         "reports": {"folder": "reports"},

@@ -1,4 +1,4 @@
-"""The per-event detectors of a pipeline, what they raised since the last window, and the level of the loss."""
+"""The per-event detectors that somebody named: what they raised since the last window is shown, outside the budget."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drift.detectors import Detector, DetectorState
-from drift.evidence import DetectorAlarm, LossRise, Subject
-from drift.loss_level import LossLevel
+from drift.evidence import DetectorAlarm, Subject
 from streams.config import Config
 from streams.stages import telling
 from streams.stages.watch_settings import build_detectors
@@ -23,7 +22,6 @@ class Detecting:
                 detector.restore(state)
         self._features = [(s, name, d) for (s, name), d in self.detectors.items() if s.kind == "feature"]
         self._losses = [(s, name, d) for (s, name), d in self.detectors.items() if s.kind == "loss"]
-        self._level = LossLevel()
         self._alarms: list[DetectorAlarm] = []
 
     def features(self, values: Mapping[str, Any], event_ms: int) -> None:
@@ -35,29 +33,17 @@ class Detecting:
 
     def loss(self, value: float, event_ms: int) -> None:
         """One example's loss."""
-        self._level.update(value)
         for subject, name, detector in self._losses:
-            if self._update(subject, name, detector, value, event_ms):
-                self._level.alarmed(event_ms=event_ms)
+            self._update(subject, name, detector, value, event_ms)
 
-    def _update(self, subject: Subject, name: str, detector: Detector, value: float, event_ms: int) -> bool:
-        fired = detector.update(value)
-        if fired:
+    def _update(self, subject: Subject, name: str, detector: Detector, value: float, event_ms: int) -> None:
+        if detector.update(value):
             self._alarms.append(DetectorAlarm(subject=subject, detector=name, row=detector.rows, event_ms=event_ms))
-        return fired
 
     def take_alarms(self) -> tuple[DetectorAlarm, ...]:
         """What fired since the last call."""
         alarms, self._alarms = tuple(self._alarms), []
         return alarms
-
-    def rise(self) -> LossRise | None:
-        """See `LossLevel.rise`."""
-        return self._level.rise()
-
-    def rebase(self) -> None:
-        """What the loss is now is normal."""
-        self._level.rebase()
 
     def states(self) -> dict[str, DetectorState]:
         """By `subject/detector`, for the caller to keep in a form of its own."""
@@ -66,11 +52,10 @@ class Detecting:
     def _named(self) -> dict[str, Detector]:
         return {f"{subject}/{name}": detector for (subject, name), detector in self.detectors.items()}
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> list[dict[str, Any]]:
         """The rest, msgpack-able."""
-        return {"level": self._level.snapshot(), "alarms": [telling.alarm(alarm) for alarm in self._alarms]}
+        return [telling.alarm(alarm) for alarm in self._alarms]
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
+    def restore(self, snapshot: list[dict[str, Any]]) -> None:
         """Go on from `snapshot`."""
-        self._level.restore(snapshot["level"])
-        self._alarms = [telling.alarm_from(alarm) for alarm in snapshot["alarms"]]
+        self._alarms = [telling.alarm_from(alarm) for alarm in snapshot]

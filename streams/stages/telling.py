@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-from drift.budget import LOSS, AlarmBudget, Sensitivity, Standing, in_words
-from drift.evidence import ColumnEvidence, DetectorAlarm, Subject
+from drift.budget import LOSS, AlarmBudget, Blame, Sensitivity, Standing, in_words
+from drift.effects import Effect
+from drift.evidence import ColumnEvidence, DetectorAlarm, Subject, Verdict
+from drift.harm import Harm
 from drift.phases import IncidentPhase, IncidentSubject
 from drift.retrain import RetrainRequest as Request
-from streams.messages import Alert, BudgetMetrics, ColumnMetrics, ColumnStanding, Cut, RetrainRequest
+from streams.config import Config
+from streams.messages import Alert, BudgetMetrics, ColumnMetrics, ColumnStanding, Cut, Hurt, RetrainRequest
 
 
 def standing(found: Standing, sensitivity: Sensitivity | None) -> ColumnStanding:
@@ -41,12 +45,19 @@ def budget(watching: AlarmBudget, false_alarms: str) -> BudgetMetrics:
     )
 
 
-def column(evidence: ColumnEvidence, budget: ColumnStanding | None) -> ColumnMetrics:
-    """One column of a window."""
+def column(
+    evidence: ColumnEvidence, found: Standing | None, sensitivity: Sensitivity | None, *, changed: bool
+) -> ColumnMetrics:
+    """One column of a window; `changed` if the open incident is about it."""
     quality = evidence.quality
+    verdict: Verdict = evidence.verdict
+    if changed:
+        verdict = "drift"
+    elif sensitivity is not None:
+        verdict = sensitivity.verdict
     return ColumnMetrics(
         subject=str(evidence.subject),
-        verdict=evidence.verdict,
+        verdict=verdict,
         statistic=evidence.statistic,
         threshold=evidence.threshold,
         statistics=dict(evidence.statistics),
@@ -55,7 +66,7 @@ def column(evidence: ColumnEvidence, budget: ColumnStanding | None) -> ColumnMet
         missing_share=quality.missing_share if quality else 0.0,
         new_category_share=quality.new_category_share if quality else 0.0,
         out_of_range_share=quality.out_of_range_share if quality else 0.0,
-        budget=budget,
+        budget=None if found is None else standing(found, sensitivity),
     )
 
 
@@ -82,8 +93,8 @@ def report_place(incident: str) -> str:
     return f"{incident}/report.html"
 
 
-def alert(phase: IncidentPhase, cut: Cut, model: str, version: int, report: str | None) -> Alert:
-    """One phase of an incident."""
+def alert(phase: IncidentPhase, cut: Cut, since: Mapping[str, int], served: tuple[str, int], config: Config) -> Alert:
+    """One phase of an incident; `since` is how far the inputs were read when it began."""
     return Alert(
         id=phase.id,
         incident=phase.incident,
@@ -92,12 +103,56 @@ def alert(phase: IncidentPhase, cut: Cut, model: str, version: int, report: str 
         title=phase.title,
         subjects=[_subject(item) for item in phase.subjects],
         since_ms=phase.since_ms,
+        since=dict(since),
+        hurt=hurt(phase.harm),
+        false_alarms=config.drift.false_alarms,
         cut=cut,
-        windows=phase.windows,
-        model=model,
-        version=version,
-        report=report,
+        events=phase.events,
+        repeats=phase.repeats,
+        model=served[0],
+        version=served[1],
+        report=report_place(phase.incident) if config.reports.on_incident else None,
         reason=phase.reason,
+    )
+
+
+def subject(blame: Blame, since_ms: int, effect: Effect | None, losses: tuple[float, float] | None) -> IncidentSubject:
+    """What has changed; `losses` are its means before and since."""
+    found = IncidentSubject(
+        subject=blame.subject,
+        aspect=blame.aspect,
+        bet=blame.bet,
+        evidence=blame.strength,
+        since_ms=since_ms,
+        standing=blame.standing,
+    )
+    if blame.subject.kind == "loss" and losses is not None:
+        before, since = losses
+        size = since / before if before > 0 else 1.0
+        return replace(found, source="mean_loss", value=since, threshold=before, strength=size)
+    if effect is None:
+        return found
+    return replace(
+        found,
+        source=effect.source,
+        value=effect.value,
+        threshold=effect.threshold,
+        strength=effect.strength,
+        detail=effect.detail,
+    )
+
+
+def hurt(harm: Harm) -> Hurt:
+    """What is known of the loss around a change."""
+    return Hurt(
+        verdict=harm.verdict,
+        words=harm.words,
+        examples_before=harm.examples_before,
+        examples_since=harm.examples_since,
+        before=harm.before,
+        since=harm.since,
+        low=harm.low,
+        high=harm.high,
     )
 
 
@@ -106,6 +161,7 @@ def retrain_request(request: Request, cut: Cut) -> RetrainRequest:
     return RetrainRequest(
         id=request.id,
         incident=request.incident,
+        cause=request.cause,
         model=request.model,
         version=request.version,
         reason=request.reason,
@@ -119,12 +175,4 @@ def retrain_request(request: Request, cut: Cut) -> RetrainRequest:
 
 
 def _subject(item: IncidentSubject) -> dict[str, Any]:
-    return {
-        "subject": str(item.subject),
-        "source": item.source,
-        "value": item.value,
-        "threshold": item.threshold,
-        "strength": item.strength,
-        "since_ms": item.since_ms,
-        "detail": item.detail,
-    }
+    return asdict(item) | {"subject": str(item.subject)}

@@ -9,10 +9,8 @@ from typing import Literal
 from drift.allowance import Allowance
 from drift.budget import AlarmBudgetConfig, WatchedColumn
 from drift.comparison import ComparisonConfig, VerdictRule
-from drift.decisions import PersistentThresholdConfig
 from drift.detectors import Detector, Watch, build_detector
 from drift.evidence import ColumnKind, Subject
-from drift.incidents import IncidentsConfig
 from drift.period import Period
 from drift.retrain import RetrainConfig
 from drift.tolerance import parse_tolerance
@@ -120,30 +118,16 @@ def alarm_budget_config(config: Config, columns: Columns) -> AlarmBudgetConfig:
         raise ConfigError("drift", str(error)) from error
 
 
-def decider_config(drift: DriftConfig) -> PersistentThresholdConfig:
-    """When a verdict becomes a signal."""
-    return PersistentThresholdConfig(
-        windows_min=drift.windows_min,
-        rows_min=drift.rows_min,
-        missing_share_rise=drift.missing_share_rise,
-        new_category_share_rise=drift.new_category_share_rise,
-        out_of_range_share_rise=drift.out_of_range_share_rise,
-        confirm_loss=True,
-        feature_detectors=bool(drift.feature_detectors),
-    )
-
-
-def incidents_config(config: Config) -> IncidentsConfig:
-    """When signals become one incident."""
-    return IncidentsConfig(pipeline=config.name, windows_quiet=config.drift.windows_quiet)
-
-
 def retrain_config(config: Config) -> RetrainConfig:
     """When an incident is a reason to retrain; raises ConfigError where the settings do not fit."""
     retrain = config.retrain
     try:
         return RetrainConfig(
-            examples_min=retrain.examples_min, examples_max=retrain.examples_max, severity_min=retrain.severity_min
+            on=retrain.on,
+            examples_min=retrain.examples_min,
+            examples_max=retrain.examples_max,
+            severity_min=retrain.severity_min,
+            every_examples=retrain.every_examples,
         )
     except ValueError as error:
         raise ConfigError("retrain", str(error)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
@@ -20,6 +19,7 @@ class _Told(msgspec.Struct):
     window: int
     cut: Cut
     incident: str | None
+    told: tuple[str, ...]
 
 
 class Window(NamedTuple):
@@ -29,6 +29,8 @@ class Window(NamedTuple):
     cut: Cut
     incident: str | None
     """The one that was open after it."""
+    told: tuple[str, ...]
+    """Ids of alerts and requests since the window before."""
     bytes_digest: bytes
     at: str
 
@@ -40,20 +42,6 @@ class History:
     windows: dict[int, Window] = field(default_factory=dict)
     first: bool = True
     """Whether nothing was told before it."""
-
-    def runs(self) -> Iterator[tuple[str, list[Window], Window | None]]:
-        """Each incident with the windows in which it was open, and the window after them if there is one."""
-        incident: str | None = None
-        during: list[Window] = []
-        for number in sorted(self.windows):
-            window = self.windows[number]
-            if window.incident != incident:
-                if incident is not None:
-                    yield incident, during, window
-                incident, during = window.incident, []
-            during.append(window)
-        if incident is not None:
-            yield incident, during, None
 
 
 @dataclass(slots=True)
@@ -68,10 +56,6 @@ class Told:
     def surviving(self) -> History:
         """The one that the checkpoint goes on from."""
         return self.histories[-1]
-
-    def by_cut(self) -> dict[str, Window]:
-        """All windows that are known."""
-        return {window.cut.id: window for history in self.histories for window in history.windows.values()}
 
 
 def cut_id(pipeline: str, offsets: dict[str, int]) -> str:
@@ -102,7 +86,7 @@ def _take(evidence: Evidence, told: Told, value: bytes, at: str, promise: Promis
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         promise.breaks(at, "is no window")
         return
-    window = Window(said.window, said.cut, said.incident, blake2b(value, digest_size=16).digest(), at)
+    window = Window(said.window, said.cut, said.incident, said.told, blake2b(value, digest_size=16).digest(), at)
     history = told.surviving
     known = history.windows.get(window.number)
     if known is not None and known.bytes_digest == window.bytes_digest:

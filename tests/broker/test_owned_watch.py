@@ -13,7 +13,7 @@ from streams.kafka.durable import Identity
 from streams.kafka.inputs import Inputs
 from streams.kafka.monitor import Monitor
 from streams.kafka.owned_watch import BUFFER_ROWS, NAME, OwnedWatch
-from streams.messages import Alert, Cut, WindowMetrics
+from streams.messages import Alert, BudgetMetrics, Cut, Hurt, WindowMetrics
 from streams.stages.watch import Seen, Watch
 from streams.stages.watch_state import load_watch
 from streams.state.claims import adopt
@@ -114,7 +114,11 @@ def alert(name):
         subjects=[],
         since_ms=0,
         cut=Cut(name, {}),
-        windows=1,
+        since={},
+        hurt=Hurt(verdict="unknown", words="unknown: no labels yet", examples_before=0, examples_since=0),
+        false_alarms="1 per 100000 events",
+        events=0,
+        repeats=0,
         model="champion",
         version=0,
         report=None,
@@ -136,6 +140,16 @@ def window(name):
         alarms=[],
         incident=None,
         reference="",
+        told=[],
+        budget=BudgetMetrics(
+            false_alarms="1 per 100000 events",
+            events_per_alarm=None,
+            standing="",
+            events=0,
+            examples=0,
+            alarms=0,
+            loss=None,
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from streams.demo.changes import Change
 from streams.demo.story import Story, tell_alerts
-from streams.messages import Alert, Cut
+from streams.messages import Alert, Cut, Hurt
 
 COVARIATE = Change(kind="covariate", at=100, what="a rises")
 CONCEPT = Change(kind="concept", at=200, what="labels turn")
@@ -18,7 +18,11 @@ def alert(number, events, phase="started", subject="feature:a"):
         subjects=[{"subject": subject}],
         since_ms=0,
         cut=Cut(str(events), {}),
-        windows=1,
+        since={},
+        hurt=Hurt(verdict="unknown", words="unknown: no labels yet", examples_before=0, examples_since=0),
+        false_alarms="1 per 100000 events",
+        events=0,
+        repeats=0,
         model="m",
         version=1,
         report=None,

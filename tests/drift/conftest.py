@@ -21,6 +21,9 @@ def _frame(rows, shift=0.0, **columns):
 def _job(**fields):
     subject = IncidentSubject(
         subject=Subject(kind="feature", name="amount"),
+        aspect="value",
+        bet="mean +1 sd",
+        evidence=6.0,
         source="psi",
         value=0.3,
         threshold=0.1,

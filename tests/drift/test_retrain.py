@@ -7,18 +7,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drift.evidence import Signal, Subject
+from drift.evidence import Subject
 from drift.example_index import ExampleIndex, Span
-from drift.incidents import Incidents, IncidentsConfig
+from drift.harm import UNKNOWN, Harm
+from drift.phases import IncidentPhase, IncidentSubject
 from drift.retrain import RetrainConfig, RetrainPolicy
 
 CONFIG = RetrainConfig(examples_min=10, examples_max=60)
 ROWS = st.lists(st.tuples(st.sampled_from(["t/0", "t/1"]), st.integers(0, 200)), max_size=120)
-LOSS = Signal(subject=Subject(kind="loss"), source="adwin", value=1.0, threshold=1.0, since_ms=500)
+SERVED = ("champion", 77)
+WORSE = Harm(verdict="worse", examples_before=500, examples_since=90, before=0.1, since=0.4, low=0.1, high=0.5)
 
 
-def feature(name):
-    return Signal(subject=Subject(kind="feature", name=name), source="psi", value=0.3, threshold=0.1, since_ms=500)
+def subject(kind="feature", name="a"):
+    return IncidentSubject(
+        subject=Subject(kind=kind, name=name), aspect="value", bet="mean +1 sd", evidence=6.0, since_ms=500
+    )
+
+
+FEATURE = subject()
+
+
+def phase(name="started", *, incident="i1", severity="warning", subjects=(FEATURE,), harm=UNKNOWN, reason=""):
+    return IncidentPhase(
+        id=f"{incident}/{name}/1",
+        incident=incident,
+        phase=name,
+        reason=reason,
+        severity=severity,
+        title="1 feature has changed: a",
+        subjects=tuple(subjects),
+        since_ms=500,
+        started_ms=900,
+        event_ms=1_000,
+        cut="cut1",
+        events=0,
+        repeats=0,
+        harm=harm,
+    )
 
 
 def index_of(rows=100):
@@ -29,92 +55,155 @@ def index_of(rows=100):
     return index
 
 
-def phases(*windows):
-    incidents = Incidents(IncidentsConfig(pipeline="shop", windows_quiet=1))
-    return [
-        phase
-        for number, signals in enumerate(windows, 1)
-        for phase in incidents.update(signals, cut=f"cut{number}", window=number, event_ms=1_000)
-    ]
+def asked(policy, told, index):
+    """The request that this phase makes due, if any."""
+    policy.told(told, index)
+    return policy.request(told, index, served=SERVED) if policy.due else None
 
 
-def requests(policy, told, index):
-    return [policy.request(phase, index, model="champion", version=77) for phase in told]
+def grown(policy, index, told, rows):
+    """Examples from offset 50 on until a request is due; how many there were."""
+    policy.told(told, index)
+    for row in range(rows):
+        if policy.due:
+            return row
+        index.observe("shop.examples/0", offset=50 + row, event_ms=500 + 10 * row)
+        policy.example(500 + 10 * row)
+    return None
 
 
 def test_a_request_names_the_examples_since_the_change():
     """The change began at 500 ms: offsets 50 to 100 of the only partition."""
-    (started,) = phases([LOSS, feature("a")])
+    started = phase(severity="critical", subjects=[subject("loss", ""), subject()])
 
-    (request,) = requests(RetrainPolicy(CONFIG), [started], index_of())
+    request = asked(RetrainPolicy(CONFIG), started, index_of())
 
-    assert (request.id, request.incident) == (f"{started.incident}/retrain", started.incident)
+    assert (request.id, request.incident, request.cause) == ("i1/retrain", "i1", "hurt")
     assert (request.model, request.version, request.cut) == ("champion", 77, "cut1")
     assert (request.basis, request.ranges, request.examples) == ("since_change", {"shop.examples/0": (50, 100)}, 50)
     assert (request.reason, request.severity, request.since_ms) == (started.title, "critical", 500)
     assert request.evidence == started.subjects
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(55, (45, 55)), (59, (49, 59)), (60, (50, 60)), (111, (51, 111))])
-def test_too_few_or_too_many_examples_since_the_change_mean_the_latest(rows, expected):
-    """Ten at least, even from before the change; sixty at most."""
-    (request,) = requests(RetrainPolicy(CONFIG), phases([LOSS]), index_of(rows))
+def test_it_waits_until_there_are_examples_to_learn_from():
+    """At the alarm there are none since the change: the request comes with the tenth."""
+    policy, index = RetrainPolicy(CONFIG), index_of(50)
 
-    assert request.ranges == {"shop.examples/0": expected}
-    assert request.basis == ("since_change" if rows == 60 else "latest")
+    assert grown(policy, index, phase(), 40) == 10
+    assert policy.request(phase(), index, served=SERVED).ranges == {"shop.examples/0": (50, 60)}
+
+
+def test_labels_of_events_before_the_change_are_not_waited_for():
+    """They come late, and say nothing about what is new."""
+    policy, index = RetrainPolicy(CONFIG), index_of(50)
+    policy.told(phase(), index)
+    for _ in range(30):
+        policy.example(400)
+
+    assert not policy.due
+
+
+def test_too_many_examples_since_the_change_mean_the_latest():
+    """Sixty at most."""
+    request = asked(RetrainPolicy(CONFIG), phase(), index_of(111))
+
+    assert (request.basis, request.ranges) == ("latest", {"shop.examples/0": (51, 111)})
+
+
+def test_an_incident_that_goes_away_by_itself_asks_for_nothing():
+    """Before there were examples enough; what was asked before stays asked."""
+    policy, index = RetrainPolicy(CONFIG), index_of(52)
+    policy.told(phase(), index)
+
+    assert asked(policy, phase("recovered", reason="quiet"), index) is None
+    assert not policy.due
+
+
+def test_what_has_become_normal_asks_for_what_there_is():
+    """Two examples since the change, and those before them make ten."""
+    policy, index = RetrainPolicy(CONFIG), index_of(52)
+    policy.told(phase(), index)
+
+    request = asked(policy, phase("recovered", reason="rebased"), index)
+
+    assert (request.basis, request.ranges) == ("latest", {"shop.examples/0": (42, 52)})
 
 
 def test_one_incident_asks_once():
     """However often it escalates; the next incident asks again."""
-    told = phases([LOSS], [feature("a")], [feature(name) for name in "bcdef"], [], [LOSS])
+    policy, index = RetrainPolicy(CONFIG), index_of()
+    story = [phase(), phase("escalated", severity="critical", harm=WORSE), phase("recovered", reason="rebased")]
 
-    asked = requests(RetrainPolicy(CONFIG), told, index_of())
+    found = [asked(policy, told, index) for told in [*story, phase(incident="i2")]]
 
-    assert [phase.phase for phase in told] == ["started", "escalated", "escalated", "recovered", "started"]
-    assert [request is not None for request in asked] == [True, False, False, False, True]
-    assert asked[0].id != asked[4].id
-
-
-def test_a_slight_change_asks_only_when_it_grows_severe():
-    """One feature is news and no reason to retrain; a loss that joins is."""
-    asked = requests(RetrainPolicy(CONFIG), phases([feature("a")], [LOSS]), index_of())
-
-    assert [request and request.severity for request in asked] == [None, "critical"]
-    assert requests(RetrainPolicy(RetrainConfig(severity_min="info")), phases([feature("a")]), index_of())[0]
+    assert [request and request.id for request in found] == ["i1/retrain", None, None, "i2/retrain"]
 
 
-def test_a_recovery_asks_for_nothing():
-    """Even if nothing was asked before."""
-    told = phases([LOSS], [])
+@pytest.mark.parametrize(
+    ("on", "told", "cause"),
+    [
+        (("hurt", "size"), phase(severity="info"), None),
+        (("hurt", "size"), phase(), "size"),
+        (("hurt", "size"), phase(severity="critical", harm=WORSE), "hurt"),
+        (("hurt", "size"), phase(severity="critical", subjects=[subject("loss", "")]), "hurt"),
+        (("hurt",), phase(), None),
+        (("hurt",), phase(severity="critical", harm=WORSE), "hurt"),
+        (("size",), phase(severity="critical", harm=WORSE), "size"),
+        ((), phase(severity="critical", harm=WORSE), None),
+    ],
+)
+def test_the_policy_says_what_is_a_reason(on, told, cause):
+    """That it hurts, that it is large, both, or neither."""
+    request = asked(RetrainPolicy(RetrainConfig(on=on, examples_min=10)), told, index_of())
 
-    assert requests(RetrainPolicy(CONFIG), told[1:], index_of()) == [None]
+    assert (request and request.cause) == cause
 
 
-def test_without_examples_the_request_waits_for_the_next_phase():
-    """A request without ranges would be a promise nobody can keep."""
+def test_a_schedule_asks_whatever_happens():
+    """Every 40 examples, on those 40; beside what incidents ask for."""
+    policy, index, found = RetrainPolicy(RetrainConfig(examples_min=10, every_examples=40)), ExampleIndex(), []
+    for row in range(100):
+        index.observe("shop.examples/0", offset=row, event_ms=row)
+        policy.example(row)
+        if policy.take_schedule():
+            found.append(policy.on_schedule(index, cut="c", event_ms=row, served=SERVED))
+
+    assert [(request.id, request.cause, request.incident) for request in found] == [
+        ("schedule/40", "schedule", ""),
+        ("schedule/80", "schedule", ""),
+    ]
+    assert found[1].ranges == {"shop.examples/0": (40, 80)}
+
+
+def test_without_examples_there_is_no_request():
+    """One without ranges would be a promise nobody can keep."""
     policy = RetrainPolicy(CONFIG)
-    started, escalated = phases([LOSS], [feature("a")])
+    policy.told(phase(), ExampleIndex())
 
-    assert requests(policy, [started], ExampleIndex()) == [None]
-    assert requests(policy, [escalated], index_of())[0] is not None
+    assert asked(policy, phase("recovered", reason="rebased"), ExampleIndex()) is None
 
 
-def test_evidence_is_the_strongest_ten():
+def test_evidence_is_the_first_ten():
     """A request stays small whatever the number of features."""
-    (request,) = requests(RetrainPolicy(CONFIG), phases([LOSS, *(feature(f"f{n}") for n in range(40))]), index_of())
+    request = asked(RetrainPolicy(CONFIG), phase(subjects=[subject(name=f"f{n}") for n in range(40)]), index_of())
 
     assert len(request.evidence) == 10
 
 
-def test_a_restart_does_not_ask_again():
-    """What was asked is part of the state."""
-    told = phases([LOSS], [feature("a")])
-    before, after = RetrainPolicy(CONFIG), RetrainPolicy(CONFIG)
-    requests(before, told[:1], index_of())
+def test_a_restart_neither_asks_again_nor_forgets_to():
+    """What was asked, and what is waited for, is part of the state."""
+    before, after, index = RetrainPolicy(CONFIG), RetrainPolicy(CONFIG), index_of(50)
+    before.told(phase(), index)
+    before.example(500)
 
     after.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(before.snapshot())))
+    for _ in range(9):
+        assert not after.due
+        after.example(500)
 
-    assert requests(after, told[1:], index_of()) == [None]
+    assert after.request(phase(), index, served=SERVED) is not None
+    before.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(after.snapshot())))
+    assert asked(before, phase("escalated"), index_of()) is None
 
 
 def observed(rows, marks_max):
@@ -190,6 +279,7 @@ def test_the_index_resumes_as_if_never_stopped(before, after):
         ({"examples_min": 0}, "examples_min must be at least 1, got 0"),
         ({"examples_max": 9}, "examples_max must be at least examples_min, got 9"),
         ({"severity_min": "fatal"}, "severity_min must be one of info, warning, critical, got 'fatal'"),
+        ({"every_examples": -1}, "every_examples must be at least 0, got -1"),
     ],
 )
 def test_a_wrong_setting_is_refused(fields, message):

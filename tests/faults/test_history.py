@@ -9,8 +9,8 @@ from pipeline_replay import told_again
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
 
-RESTLESS = {"windows_min": 1, "windows_quiet": 1, "rebase_after_windows": 4}
-"""Every window may start an incident or end one."""
+RESTLESS = {"false_alarms": "1 per 1000 events", "listing_rows": 20, "quiet_rows": 60, "rebase_after_rows": 200}
+"""An incident starts with each change, and ends soon."""
 
 
 def distinct(records):

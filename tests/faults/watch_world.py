@@ -31,13 +31,14 @@ CONFIG = Config.model_validate(
         "features": {"x": "numeric"},
         "models": {"champion": "c", "candidates": {"c": {"model": "logistic_regression"}}},
         "drift": {
+            "false_alarms": "1 per 100 events",
             "reference": {"rows": 50},
             "window_rows": 50,
             "slide_rows": 20,
             "rows_min": 20,
-            "windows_min": 1,
-            "windows_quiet": 1,
-            "rebase_after_windows": 4,
+            "listing_rows": 8,
+            "quiet_rows": 20,
+            "rebase_after_rows": 60,
         },
         "retrain": {"severity_min": "info", "examples_min": 10},
         "reports": {"on_incident": False},
@@ -110,24 +111,29 @@ class WatchWorld:
 
     def faults(self):
         """Every broken promise, in words."""
-        history = self.owner.watch
         found: dict[str, bytes] = {}
         for _, identity, payload in self.told:
             if found.setdefault(identity, payload) != payload:
                 yield f"{identity} was told twice and differently"
-        windows: dict[int, str] = {}
-        cuts = set()
+        windows: dict[int, dict] = {}
         for topic, identity, payload in self.told:
             if topic == "sim.metrics":
                 window = msgspec.json.decode(payload)
-                cuts.add(window["cut"]["id"])
-                if windows.setdefault(window["window"], identity) != identity:
+                if windows.setdefault(window["window"], window)["id"] != identity:
                     yield f"window {window['window']} has two histories"
-        if sorted(windows) != list(range(1, history.windows_total + 1)):
-            yield f"{history.windows_total} windows in the history, told: {sorted(windows)}"
-        for topic, identity, payload in self.told:
-            if topic != "sim.metrics" and msgspec.json.decode(payload)["cut"]["id"] not in cuts:
-                yield f"{identity} is of no window of the history"
+        total = self.owner.watch.windows_total
+        if sorted(windows) != list(range(1, total + 1)):
+            yield f"{total} windows in the history, told: {sorted(windows)}"
+        yield from self._misnamed(windows.values())
+
+    def _misnamed(self, windows):
+        """Each window names what was told since the one before; the history knows what came after the last."""
+        named = [identity for window in windows for identity in window["told"]] + self.owner.watch.alerting.told
+        told = {identity for topic, identity, _ in self.told if topic != "sim.metrics"}
+        if told != set(named):
+            yield f"told and not in the history: {told - set(named)}, in the history and not told: {set(named) - told}"
+        if len(set(named)) < len(named):
+            yield f"something is named by two windows: {sorted(named)}"
 
     def ids(self, topic):
         """What was told there, each once, in order."""

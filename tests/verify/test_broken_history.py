@@ -6,6 +6,8 @@ import pytest
 from promised_run import (
     ALERTS,
     INCIDENT,
+    TOLD,
+    WINDOWS,
     again,
     alert,
     incident,
@@ -54,11 +56,7 @@ BROKEN = {
     # alerts
     "an alert is of no window": (
         run(alerts=again("alerts", alert("started", 7, begun=7))),
-        "alerts: p.alerts/0/3 " + incident(7) + "/started/1 is of no window",
-    ),
-    "an alert is of an incident that never was": (
-        run(alerts=again("alerts", alert("started", 4, begun=4))),
-        "alerts: p.alerts/0/3 " + incident(4) + "/started/1 is of an incident that is in no window",
+        "alerts: p.alerts/0/3 " + incident(7) + "/started/1 is named by no window",
     ),
     "an incident was never told": (
         run(alerts=rows("alerts")[1:]),
@@ -68,21 +66,45 @@ BROKEN = {
         run(alerts=rows("alerts")[:-1]),
         f"alerts: p.metrics/0/3 {INCIDENT}/recovered/1 is in the history, and nobody was told",
     ),
+    "what came after the last window was never told": (
+        run(monitor=monitor(told=[f"{incident(5)}/started/1"])),
+        f"alerts: monitor {incident(5)}/started/1 is in the history, and nobody was told",
+    ),
     "a phase between two was never told": (
-        run(alerts=again("alerts", alert("escalated", 3, count=3))),
+        run(alerts=again("alerts", alert("escalated", 4, count=3)), monitor=monitor(told=[f"{INCIDENT}/escalated/3"])),
         f"alerts: p.alerts/0/3 {INCIDENT}/escalated/2 is missing",
+    ),
+    "a phase comes after the end": (
+        run(alerts=again("alerts", alert("escalated", 5, count=2)), monitor=monitor(told=[f"{INCIDENT}/escalated/2"])),
+        f"alerts: p.alerts/0/2 {INCIDENT} goes on after it has recovered",
+    ),
+    "an incident has no beginning": (
+        run(
+            metrics=replaced("metrics", 1, window(2, INCIDENT)),
+            alerts=log(*[(0, said) for said in ALERTS[1:]]),
+        ),
+        f"alerts: p.alerts/0/0 {INCIDENT} has escalated before it started",
     ),
     "an alert changes": (
         run(alerts=again("alerts", ALERTS[0] | {"title": "another"})),
         f"alerts: p.alerts/0/3 {INCIDENT}/started/1 was told before, and differently",
     ),
-    "an alert is told where nothing began": (
+    "an alert is told later than the history has it": (
         run(alerts=replaced("alerts", 0, alert("started", 3))),
         f"alerts: p.alerts/0/0 {INCIDENT}/started/1 is not told where the history has it",
     ),
+    "an alert is told earlier than the history has it": (
+        run(alerts=replaced("alerts", 2, alert("recovered", 2))),
+        f"alerts: p.alerts/0/2 {INCIDENT}/recovered/1 is not told where the history has it",
+    ),
     "an incident bears another name": (
         run(
-            metrics=log(*[(0, said) for said in (window(1), window(2, "other"), window(3, "other"), window(4))]),
+            metrics=log(
+                *[
+                    (0, said | {"told": [identity.replace(INCIDENT, "other") for identity in said["told"]]})
+                    for said in WINDOWS
+                ]
+            ),
             alerts=log(
                 *[(0, said | {"incident": "other", "id": said["id"].replace(INCIDENT, "other")}) for said in ALERTS]
             ),
@@ -92,8 +114,12 @@ BROKEN = {
         "alerts: p.alerts/0/0 other/started/1 does not bear the name of its cut",
     ),
     "an alert bears another name": (
-        run(alerts=again("alerts", alert("escalated", 3, id="anything"))),
+        run(alerts=again("alerts", alert("escalated", 4, id="anything")), monitor=monitor(told=["anything"])),
         "alerts: p.alerts/0/3 anything must be named by its incident",
+    ),
+    "an alert is named by two windows": (
+        run(metrics=replaced("metrics", 2, window(3, INCIDENT, told=[*TOLD[2], *TOLD[1]]))),
+        f"alerts: p.metrics/0/2 {INCIDENT}/started/1 is named by two windows",
     ),
     "an alert cannot be read": (run(alerts=again("alerts", b"{")), "alerts: p.alerts/0/3 cannot be read"),
     "an alert was removed from a log that keeps everything": (
@@ -101,22 +127,25 @@ BROKEN = {
         f"alerts: p.metrics/0/1 {INCIDENT}/started/1 is in the history",
     ),
     # retrain requests
-    "a request was never told": (run(retrain=[]), f"retrain: monitor {INCIDENT}/retrain was made"),
+    "a request was never told": (run(retrain=[]), f"retrain: p.metrics/0/2 {INCIDENT}/retrain is in the history"),
+    "a request was made and forgotten": (
+        run(
+            metrics=replaced("metrics", 2, window(3, INCIDENT, told=TOLD[2][:1])),
+            retrain=[],
+        ),
+        f"retrain: monitor {INCIDENT}/retrain was made",
+    ),
     "a request is of no window": (
-        run(retrain=log((0, request(7)))),
-        f"retrain: p.retrain/0/0 {INCIDENT}/retrain is of no window",
+        run(retrain=again("retrain", request(7, begun=7))),
+        f"retrain: p.retrain/0/1 {incident(7)}/retrain is named by no window",
     ),
-    "a request is of no incident": (
-        run(retrain=again("retrain", request(4, begun=4))),
-        f"retrain: p.retrain/0/1 {incident(4)}/retrain is of no incident",
-    ),
-    "a request comes after its incident": (
+    "a request comes after its window": (
         run(retrain=log((0, request(4)))),
-        f"retrain: p.retrain/0/0 {INCIDENT}/retrain is of no incident",
+        f"retrain: p.retrain/0/0 {INCIDENT}/retrain is not told where",
     ),
-    "a second request is made": (
-        run(retrain=again("retrain", request(3, id="another"))),
-        "retrain: p.retrain/0/1 another must be named by its incident",
+    "a request bears another name": (
+        run(retrain=again("retrain", request(5, id="x/retrain")), monitor=monitor(told=["x/retrain"])),
+        "retrain: p.retrain/0/1 x/retrain must be named by its incident",
     ),
     "a request changes": (
         run(retrain=again("retrain", request(3, examples=2))),
