@@ -1,6 +1,6 @@
 """JSON Schemas of every record on a topic, made from the message classes: what other languages code against.
 
-`python -m streams.schemas` writes them to docs/schemas; a test holds that they are current.
+`python -m streams.schemas` writes them to docs/schemas, and docs/asyncapi.json; tests hold that they are current.
 """
 
 from __future__ import annotations
@@ -58,4 +58,6 @@ def write(folder: Path = FOLDER) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{path}\n" for path in write())
+    from streams.asyncapi import write as write_asyncapi
+
+    sys.stdout.writelines(f"{path}\n" for path in [*write(), write_asyncapi()])

@@ -14,7 +14,7 @@ from streams.kafka.admin import Admin
 from streams.kafka.topics import Departure, TopicSpec, diff, topic_specs
 
 app = typer.Typer(
-    no_args_is_help=True, help="The pipeline's topics: make them, and check that they are as they should be."
+    no_args_is_help=True, help="The pipeline's topics: make them, check that they are as they should be, describe them."
 )
 
 
@@ -57,6 +57,14 @@ def check(config: ConfigOption = CONFIG, override: SetOption = None, as_json: Js
         say(f"{len(specs)} topics, {plural(len(found), 'departure') if found else 'no departures'}")
         _show(found)
     raise typer.Exit(1 if found else 0)
+
+
+@app.command(epilog="Examples:  millrace topics asyncapi   |   millrace topics asyncapi -c fraud.toml > asyncapi.json")
+def asyncapi(config: ConfigOption = CONFIG, override: SetOption = None) -> None:
+    """Print the topics as an AsyncAPI 3.0 document: addresses, keys, schemas. Needs no broker, holds no secret."""
+    from streams.asyncapi import document
+
+    json_out(document(load_config(config, override)))
 
 
 def create_missing(admin: Admin, specs: list[TopicSpec]) -> list[str]:
