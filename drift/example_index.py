@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 MARKS_MAX = 1_024
@@ -38,6 +38,11 @@ class _Partition:
         position = bisect.bisect_left(self.times_ms, event_ms)
         # Rows between two marks may be from `event_ms` on already: with a stride, start one mark earlier.
         return position if self.stride == 1 else max(position - 1, 0)
+
+    def plain(self) -> dict[str, Any]:
+        """Every field, lists copied; `asdict` looks at each of their numbers."""
+        lists = {"times_ms": self.times_ms[:], "offsets": self.offsets[:], "rows": self.rows[:]}
+        return {name: getattr(self, name) for name in self.__slots__} | lists
 
     def rows_from(self, position: int) -> int:
         """Examples from a mark to the end."""
@@ -113,7 +118,7 @@ class ExampleIndex:
 
     def snapshot(self) -> dict[str, Any]:
         """What `restore` needs, of plain types that msgpack takes; a copy."""
-        return {partition: asdict(marks) for partition, marks in sorted(self._partitions.items())}
+        return {partition: marks.plain() for partition, marks in sorted(self._partitions.items())}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on from `snapshot`, as if never stopped."""

@@ -40,6 +40,7 @@ class Hearing:
     def __init__(self, config: Config) -> None:
         self.target = config.target.build()
         self._guard = FeatureGuard(config.features)
+        self._columns = {name: column_of(name) for name in config.features}
         self.seen = [Intervals() for _ in range(config.topics.partitions)]
         self.learnt = Learnt()
 
@@ -74,7 +75,10 @@ class Hearing:
         return example
 
     def _values(self, said: Prediction) -> dict[str, object]:
-        values: dict[str, object] = {column_of(name): value for name, value in said.features.items()}
+        columns = self._columns
+        values: dict[str, object] = {
+            column: value for name, value in said.features.items() if (column := columns.get(name)) is not None
+        }
         shown = said.prediction
         values[PREDICTION] = shown if shown is None or self.target.kind == "regression" else str(shown)
         if said.probabilities:
