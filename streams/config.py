@@ -185,6 +185,8 @@ class ModelsConfig(Section):
     """What other workers predict with, at the nearest checkpoint; a large model's versions come less often."""
     lag_examples_max: Annotated[int, HARMLESS] = Field(default=2_000, ge=100)
     """Catching up, the shard's own worker predicts only while its model lacks no more examples than this."""
+    lag_followed_max: Annotated[int, HARMLESS] = Field(default=50_000, ge=100)
+    """The same of the others, which follow what it publishes: some seconds' examples, or they wait for each version."""
     kernels: Annotated[bool, HARMLESS] = True
     """Compiled arithmetic for models that have it: River's numbers, sooner. `false` leaves all to River."""
 

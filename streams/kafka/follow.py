@@ -76,6 +76,7 @@ async def follow_newest(worker: Worker, shard: int) -> None:
     if _is_news(worker, record):
         age_s = max(0.0, time.time() - (record.cut_ms or record.published_ms) / 1000)
         worker.followed[shard] = FollowedModel(candidates, record.version, time.monotonic() - age_s)
+        worker.kick()
         log.info("version_followed", shard=shard, version=record.version)
 
 

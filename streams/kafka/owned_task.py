@@ -151,6 +151,8 @@ class OwnedTask(Owned[Cut]):
         predictor = worker.predictor(self.shard)
         if predictor is None or worker.catching_up(self.shard):
             return False  # the shard wakes its tasks
+        if self.inputs.paused and worker.followed_lacks(self.shard):
+            return False  # as does a new version of it
         if worker.ahead(self):
             await asyncio.sleep(0.001)
             return True

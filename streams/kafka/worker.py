@@ -133,6 +133,10 @@ class Worker(Member):
         since = max(model.learnt_at, self.even_at.get(shard, 0.0))
         return Staleness(end - version, max(0, int((time.monotonic() - since) * 1000)))
 
+    def followed_lacks(self, shard: int) -> bool:
+        """Whether a followed model lacks too many examples to catch up with: the tasks wait for its next version."""
+        return shard not in self.shards and self.staleness(shard).examples > self.config.models.lag_followed_max
+
     def ahead(self, task: OwnedTask) -> bool:
         """Whether this partition has run ahead in stream time of one that works too.
 

@@ -9,6 +9,7 @@ from offline_worker import CONFIG, OfflineWorker, Row, events
 from streams.config import Config
 from streams.kafka.durable import Durable
 from streams.kafka.follow import follow_newest
+from streams.kafka.owned import BUFFER_ROWS
 from streams.kafka.owned_shard import FollowedModel, OwnedShard, learner_from
 from streams.kafka.sending import Outflow
 from streams.messages import Example, ModelVersion, Prediction, encode
@@ -140,6 +141,35 @@ def test_only_greater_versions_are_followed_and_none_of_a_shard_that_is_ours(req
         return [*found, await publish(10)]
 
     assert asyncio.run(run()) == [4, 4, 9, None]
+
+
+def test_on_a_backlog_a_followed_model_lacks_a_stated_number_of_examples_at_most(request):
+    """Beyond it the partition waits for the next version, which wakes it; live traffic does not wait."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name)
+        owned, most = worker.own(0), CONFIG.models.lag_followed_max
+        stored = worker.store.put_object("snapshots", "shard-0", build_candidates(CONFIG).snapshot())
+        note, found = worker.examples_noted(0), []
+
+        async def step(start, count):
+            found.append(len(await predicted(owned, start, count)) > 0)
+
+        note(0, most)
+        await step(0, BUFFER_ROWS + 1)
+        note(most, 1)
+        await step(BUFFER_ROWS + 1, 1)
+        owned.wake.clear()
+        worker.published[0] = ModelVersion("champion", 0, 1, 0, stored.path, stored.digest, 1, {})
+        await follow_newest(worker, 0)
+        found.append(owned.wake.is_set())
+        await step(BUFFER_ROWS + 2, 1)
+        note(most + 1, 2 * most)
+        owned.inputs.paused.clear()  # as with traffic that comes no faster than it is worked off
+        await step(BUFFER_ROWS + 3, 1)
+        return found
+
+    assert asyncio.run(run()) == [True, False, True, True, True]
 
 
 def test_a_prediction_says_what_its_model_lacked(request):
