@@ -6,70 +6,15 @@ Uses a Chromium and chromedriver of the system where both are there, and downloa
 from __future__ import annotations
 
 import json
-import shutil
 import time
 
-import pytest
-from kafka import KafkaProducer
+from page_browser import IN_A_BROWSER, asked, at, complaints
 from page_records import HOSTILE, NOW_MS, alert, column, request, score, version, window
-from pipeline_process import MILLRACE, Pipeline, Process, until
+from pipeline_process import until
 
-from streams.messages import encode
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.slow,
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs a Chromium and its chromedriver on the PATH"),
-]
+pytestmark = IN_A_BROWSER
 EVIL = HOSTILE + "<svg onload=window.ran=1><a href=javascript:window.ran=1>"
 PATHS = ("/", "/incidents", "/incidents/i1", "/drift", "/models", "/dead-letters", "/nothing")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless, offline but for this machine."""
-    from selenium import webdriver  # noqa: PLC0415 - only where there is a browser
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_page_load_timeout(30)
-    driver.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kolkata"})
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def pipeline(broker, pipeline_name, tmp_path):
-    with Pipeline(tmp_path, broker, pipeline_name).create_topics() as made:
-        yield made
-
-
-@pytest.fixture
-def send(broker, pipeline):
-    producer = KafkaProducer(bootstrap_servers=broker)
-
-    def put(role, *records, headers=()):
-        for record in records:
-            value = record if isinstance(record, bytes) else encode(record)
-            place = pipeline.topic(role)
-            producer.send(place, value=value, key=b"k/0", headers=list(headers), partition=0).get(timeout=20)
-
-    yield put
-    producer.close()
-
-
-@pytest.fixture
-def address(pipeline, tmp_path):
-    command = [MILLRACE, "dashboard", "-c", str(pipeline.config), "--port", "0", "--log-json"]
-    process = Process(command, tmp_path / "dashboard.log", tmp_path)
-    yield process.wait_for("dashboard_ready")["address"].rstrip("/")
-    process.end()
 
 
 def plant(send, tmp_path):
@@ -99,21 +44,6 @@ def plant(send, tmp_path):
     )
 
 
-def at(browser, url, width=1360, scheme="light"):
-    """Go there with this width and colour scheme."""
-    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    browser.get(url)
-
-
-def complaints(browser):
-    """What the console said, but for what a 404 of the test itself and the report's refused attempts say."""
-    said = [entry["message"] for entry in browser.get_log("browser")]
-    return [m for m in said if "404 (Not Found)" not in m and "/reports/" not in m]
-
-
 def shown(browser, words):
     until(lambda: words in browser.find_element("tag name", "main").text, 20, f"{words} on {browser.current_url}")
 
@@ -140,13 +70,9 @@ def test_nothing_hostile_runs_and_the_policy_is_kept(browser, send, address, tmp
             across = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
             assert across <= 0, f"{path} is wider than a screen of {width}"
             assert complaints(browser) == [], path
-    asked = {
-        message["params"]["request"]["url"]
-        for message in (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
-        if message["method"] == "Network.requestWillBeSent"
-    }
-    assert asked
-    assert all(url.startswith((address, "data:")) for url in asked)
+    addresses = asked(browser)
+    assert addresses
+    assert all(url.startswith((address, "data:")) for url in addresses)
 
 
 def test_a_report_cannot_leave_its_frame(browser, send, address, tmp_path):

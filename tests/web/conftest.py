@@ -1,0 +1,46 @@
+"""A dashboard on the real Kafka, records for it, and a browser that looks at it."""
+
+from __future__ import annotations
+
+import pytest
+from kafka import KafkaProducer
+from page_browser import chromium
+from pipeline_process import MILLRACE, Pipeline, Process
+
+from streams.messages import encode
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One for a module: it takes a second to start."""
+    driver = chromium()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def pipeline(broker, pipeline_name, tmp_path):
+    with Pipeline(tmp_path, broker, pipeline_name).create_topics() as made:
+        yield made
+
+
+@pytest.fixture
+def send(broker, pipeline):
+    producer = KafkaProducer(bootstrap_servers=broker)
+
+    def put(role, *records, headers=()):
+        for record in records:
+            value = record if isinstance(record, bytes) else encode(record)
+            place = pipeline.topic(role)
+            producer.send(place, value=value, key=b"k/0", headers=list(headers), partition=0).get(timeout=20)
+
+    yield put
+    producer.close()
+
+
+@pytest.fixture
+def address(pipeline, tmp_path):
+    command = [MILLRACE, "dashboard", "-c", str(pipeline.config), "--port", "0", "--log-json"]
+    process = Process(command, tmp_path / "dashboard.log", tmp_path)
+    yield process.wait_for("dashboard_ready")["address"].rstrip("/")
+    process.end()
