@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -109,6 +110,11 @@ def history_of(found: Sequence[History], cut: Cut) -> History:
     return holding[-1]
 
 
+def inputs_of(config: Config) -> list[Place]:
+    """Everything that the monitor reads."""
+    return [(side.topic, side.partition) for side in Watch(config).merge.inputs]
+
+
 def total(offsets: Offsets) -> int:
     """Orders the cuts of one pipeline."""
     return sum(offsets.values())
@@ -141,7 +147,21 @@ def start_of(history: History, logs: Logs, config: Config) -> dict[str, int]:
             _require_whole(logs, stops, count, role)
         else:
             starts |= _before(logs, stops, count, role)
+    for place in inputs_of(config):  # what else is heard
+        if (key := key_of(place)) not in starts:
+            stop = first.cut.offsets.get(key, logs.begins.get(place, 0))
+            starts[key] = min(logs.begins.get(place, 0), stop) if history.first else _since(logs, place, stop, starts)
     return starts
+
+
+def _since(logs: Logs, place: Place, stop: int, starts: Offsets) -> int:
+    """The first row that is not older than the first rows of the others: what was said to an earlier life is done."""
+    firsts = ((key.rpartition("/")[0], int(key.rpartition("/")[2])) for key in starts)
+    times = [row.timestamp for at in firsts for row in islice(logs.read(at, starts[key_of(at)], logs.ends[at]), 1)]
+    earlier = (
+        row for row in logs.read(place, logs.begins.get(place, 0), stop) if row.timestamp < min(times, default=0)
+    )
+    return max((row.offset + 1 for row in earlier), default=logs.begins.get(place, 0))
 
 
 def places_of(config: Config, role: str, offsets: Offsets) -> list[tuple[str, Place]]:
@@ -247,7 +267,7 @@ def replay(
     inside = [each for each in barriers if between(start, each.offsets, stop)]
     ordered = sorted(inside, key=lambda each: total(each.offsets))
     sources = {
-        key_of((side.topic, side.partition)): logs.read((side.topic, side.partition), side.next, stop[_of(side)])
+        key_of((side.topic, side.partition)): logs.read((side.topic, side.partition), side.next, _end(side, stop))
         for side in watch.merge.inputs
     }
     found = Replayed(references=[reference.digest] if reference else [])
@@ -256,7 +276,7 @@ def replay(
     for barrier in ordered:
         if between(reached, barrier.offsets, stop):  # of another life, or of other settings' windows
             feeding.upto(barrier.offsets)
-            reached = barrier.offsets
+            reached = {**reached, **barrier.offsets}
             found.passed[barrier.name] = feeding.now_ms
     feeding.upto(stop)
     return found
@@ -264,11 +284,19 @@ def replay(
 
 def between(start: Offsets, offsets: Offsets, stop: Offsets) -> bool:
     """Whether a cut lies between two others, in every input."""
-    return all(key in offsets and start[key] <= offsets[key] <= stop[key] for key in start)
+    if not any(key in offsets for key in start):
+        return False
+    # An older cut may lack an input that is heard by now.
+    return all(start[key] <= offsets.get(key, start[key]) <= stop[key] for key in start)
 
 
 def _of(side: Input) -> str:
     return f"{side.topic}/{side.partition}"
+
+
+def _end(side: Input, offsets: Offsets) -> int:
+    """Where a cut stands in one input; of one that it does not name, nothing was read."""
+    return offsets.get(_of(side), side.next)
 
 
 class _Feeding:
@@ -289,9 +317,9 @@ class _Feeding:
     def upto(self, offsets: Offsets) -> None:
         """Take every row below these."""
         for side in self._watch.merge.inputs:
-            side.end = offsets[_of(side)]
+            side.end = _end(side, offsets)
         while True:
-            fed = [self._fill(side, offsets[_of(side)]) for side in self._watch.merge.inputs]
+            fed = [self._fill(side, _end(side, offsets)) for side in self._watch.merge.inputs]
             seen = self._watch.step(_STEP_ROWS)
             if seen is None:
                 if not any(fed):

@@ -42,7 +42,7 @@ def _equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - JSON
     numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (one, other))
     if numbers and isinstance(one, float) | isinstance(other, float):
         return math.isclose(one, other, rel_tol=_TOLERANCE)
-    return bool(one == other)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def nearest(sent: SentAlert, alerts: Sequence[Found]) -> Found | None:

@@ -10,7 +10,7 @@ from protocol_world import Row
 
 from streams.config import Config
 from streams.messages import Example, Prediction, encode
-from streams.replay import Sent, SentAlert, Window
+from streams.replay import Sent, SentAlert, Window, inputs_of, key_of
 from streams.stages.watch import Watch
 from streams.verify.evidence import MemoryLogs
 
@@ -34,7 +34,8 @@ def config(**drift):
 def rows(count, seed=1, shift=10**9):
     """By place: `count` predictions over two partitions, each labelled 9 rows later; x moves by 3 at row `shift`."""
     chance = random.Random(seed)
-    logs = {("shop.predictions", 0): [], ("shop.predictions", 1): [], ("shop.examples", 0): []}
+    places = [("shop.predictions", 0), ("shop.predictions", 1), ("shop.examples", 0), ("shop.control", 0)]
+    logs = {place: [] for place in places}
     made = []
     for number in range(count + DELAY):
         ms = 1_000 + 10 * number
@@ -74,11 +75,11 @@ class Live:
         self.watch = Watch(settings or config(), {"next": start or {}, "high_ms": {}})
         sides = self.watch.merge.inputs
         for side in sides:
-            side.end = len(logs[side.topic, side.partition])
+            side.end = len(logs.get((side.topic, side.partition), ()))
         while any(side.read < side.end for side in sides):
             for side in sides:
                 stop = min(side.end, side.read + chance.randrange(1, 400))
-                side.feed(side.read, stop, logs[side.topic, side.partition][side.read : stop])
+                side.feed(side.read, stop, logs.get((side.topic, side.partition), [])[side.read : stop])
             while (seen := self.watch.step(chance.randrange(1, 300))) is not None:
                 self.windows += [msgspec.json.decode(encode(each), type=Window) for each in seen.metrics]
                 self.alerts += [json.loads(encode(each)) for each in seen.alerts]
@@ -90,11 +91,16 @@ class Live:
 
 
 def ends(logs):
-    return {f"{topic}/{number}": len(log) for (topic, number), log in logs.items()}
+    return {key_of(place): len(logs.get(place, ())) for place in inputs_of(config())}
 
 
 def starts(logs):
     return dict.fromkeys(ends(logs), 0)
 
 
-__all__ = ["DELAY", "REFERENCE", "SLIDE", "Live", "MemoryLogs", "config", "ends", "rows", "starts"]
+def kept(logs, begins=None):
+    """The same as a replay reads them, all inputs there, whole or cut off at the front."""
+    return MemoryLogs({place: logs.get(place, []) for place in inputs_of(config())}, begins)
+
+
+__all__ = ["DELAY", "REFERENCE", "SLIDE", "Live", "MemoryLogs", "config", "ends", "kept", "rows", "starts"]

@@ -119,7 +119,7 @@ def _again(config: Config, found: Recorded, wanted: str, update: Update, *, as_j
     lives = histories(found.windows)
     history = history_of(lives, sent[-1].said.cut)
     start = start_of(history, found.logs, config)
-    stop = max((each.said.cut.offsets for each in sent), key=total)
+    stop = {**start, **max((each.said.cut for each in sent), key=lambda cut: total(cut.offsets)).offsets}
     barriers = [Barrier(name=each.id, offsets=each.cut.offsets) for each in history.windows]
     barriers += [Barrier(name=each.said.id, offsets=each.said.cut.offsets) for each in found.alerts]
     replayed = replay(
@@ -248,10 +248,10 @@ def _beside(
 
 def _bounds(config: Config, found: Recorded, asked: Asked) -> tuple[dict[str, int], dict[str, int]]:
     from streams.kafka.replaying import inputs_at
-    from streams.replay import between, histories, start_of
+    from streams.replay import between, histories, inputs_of, key_of, start_of
 
-    roles = {config.topic(role) for role in ("predictions", "examples")}
-    stop = {f"{t}/{n}": end for (t, n), end in found.logs.ends.items() if t in roles}
+    inputs = inputs_of(config)
+    stop = {key_of(place): found.logs.ends[place] for place in inputs}
     if asked.until is not None:
         stop = inputs_at(config, found.logs, asked.until)
     lives = histories(found.windows)
@@ -260,7 +260,7 @@ def _bounds(config: Config, found: Recorded, asked: Asked) -> tuple[dict[str, in
     elif lives:
         start = start_of(lives[-1], found.logs, config)
     else:
-        start = {f"{t}/{n}": begin for (t, n), begin in found.logs.begins.items() if t in roles}
+        start = {key_of(place): found.logs.begins[place] for place in inputs}
     if not between(start, stop, stop) or start == stop:
         raise ConfigError("--from", f"must be before the end, {_places(stop)}, got {_places(start)}")
     return start, stop

@@ -21,10 +21,9 @@ from streams.kafka.admin import Admin
 from streams.kafka.ranges import all_of
 from streams.kafka.subscribing import Record, connect
 from streams.kafka.verifying import KafkaLogs
-from streams.replay import Sent, SentAlert, Window
+from streams.replay import Place, Sent, SentAlert, Window, inputs_of, key_of
 from streams.values import parse_time
 
-Place = tuple[str, int]
 Told = Callable[[int, int], None]
 """Is told how many records were read, and of how many."""
 _SPARE = 1.5
@@ -115,7 +114,7 @@ def recorded(config: Config, note: Callable[[int], None] = lambda _records: None
     Raises:
         BrokerError: no broker, or no topics.
     """
-    topics = [config.topic(role) for role in ("predictions", "examples", "metrics", "alerts")]
+    topics = [config.topic(role) for role in ("predictions", "examples", "control", "metrics", "alerts")]
     with Admin(config) as admin:
         require_topics(admin, topics)
         begins = admin.begin_offsets(topics)
@@ -151,28 +150,28 @@ def _decoded(value: bytes, kind: Any) -> Any:
 def inputs_at(config: Config, logs: KafkaLogs, text: str) -> dict[str, int]:
     """Where the monitor's inputs are at an offset of `predictions` or at a time.
 
-    At an offset, examples begin with those stored since the earliest of these predictions.
+    At an offset, the others begin with what was stored since the earliest of these predictions.
 
     Raises:
         ConfigError: it is neither, or before what is held.
         BrokerError: no broker.
     """
-    roles = [config.topic(role) for role in ("predictions", "examples")]
-    begins = {place: begin for place, begin in logs.begins.items() if place[0] in roles}
-    ends = {place: end for place, end in logs.ends.items() if place[0] in roles}
+    inputs = inputs_of(config)
+    begins = {place: logs.begins[place] for place in inputs}
+    ends = {place: logs.ends[place] for place in inputs}
     if not text.isdigit():
         ms = since_ms(text, int(time.time() * 1000))
-        return {f"{topic}/{number}": at for (topic, number), at in offsets_at(config, begins, ends, ms).items()}
-    offset = int(text)
+        return {key_of(place): at for place, at in offsets_at(config, begins, ends, ms).items()}
+    offset, topic = int(text), config.topic("predictions")
     found: dict[Place, int] = {}
     times: list[int] = []
-    for place in (place for place in begins if place[0] == roles[0]):
+    for place in (place for place in inputs if place[0] == topic):
         if offset < begins[place]:
             raise ConfigError(
-                "--from", f"must be at least {begins[place]:,}, where {place[0]}/{place[1]} begins, got {offset:,}"
+                "--from", f"must be at least {begins[place]:,}, where {key_of(place)} begins, got {offset:,}"
             )
         found[place] = min(offset, ends[place])
         times += [row.timestamp for row in logs.read(place, found[place], min(found[place] + 1, ends[place]))]
-    examples = {place: end for place, end in ends.items() if place[0] == roles[1]}
-    found |= offsets_at(config, begins, examples, min(times)) if times else examples
-    return {f"{topic}/{number}": at for (topic, number), at in found.items()}
+    others = {place: end for place, end in ends.items() if place[0] != topic}
+    found |= offsets_at(config, begins, others, min(times)) if times else others
+    return {key_of(place): at for place, at in found.items()}

@@ -165,6 +165,18 @@ def test_drawn_rows_are_rows_of_the_stretch_whole():
     assert set(zip(*(column.tolist() for column in rows.columns.values()), strict=True)) <= known
 
 
+def test_drawn_rows_are_stable_whatever_the_order_was():
+    """Of a trend, reference and rows show the same: every row is as likely at every place."""
+    stretch = stretch_of()
+    trend = replace(stretch, columns={**stretch.columns, "g0": np.arange(3000.0)})
+
+    stream = drawn(trend, 1000, 1000, np.random.default_rng(1))
+
+    before, after = stream.reference.columns["g0"].mean(), stream.rows.columns["g0"].mean()
+    assert abs(before - after) < 4 * 3000 / 12**0.5 * (2 / 1000) ** 0.5
+    assert abs(np.corrcoef(stream.rows.columns["g0"], np.arange(1000))[0, 1]) < 0.15
+
+
 def test_as_it_came_is_the_stretch_in_two():
     """No row is lost, none comes twice."""
     stretch = stretch_of()

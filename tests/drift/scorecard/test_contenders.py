@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,23 @@ def test_a_large_shift_is_seen_by_the_budget_in_the_right_column():
 
     assert raised[0].column == "g0"
     assert 500 < raised[0].row < 700
+
+
+def test_an_alarm_before_the_change_does_not_end_the_trial():
+    """Only what comes after it may: here a column has moved long before another is changed."""
+    stretch = stretch_of()
+    base = drawn(stretch, REFERENCE, 1500, np.random.default_rng(9))
+    early = base.rows.columns["g1"].copy()
+    early[50:] += 3
+    moved = replace(base, rows=replace(base.rows, columns={**base.rows.columns, "g1": early}))
+
+    raised = Budgeted("budget", "", replace(budget_for(stretch, "1 per 100000 events"), after_alarm="rebase")).watch(
+        changed(moved, Injection.parse("shift:g0:2"), 900, 4)
+    )
+
+    assert [alarm.column for alarm in raised] == ["g1", "g0"]
+    assert raised[0].row < 100
+    assert 900 < raised[1].row < 1000
 
 
 def test_a_flag_that_stays_is_one_alarm():
