@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import msgspec
+import pytest
 from offline_worker import CONFIG, OfflineWorker, Row, events
 
 from streams.config import Config
@@ -16,6 +17,33 @@ from streams.messages import Example, ModelVersion, Prediction, encode
 from streams.stages.candidates import build_candidates
 
 SHARDED = Config.model_validate(CONFIG.model_dump(by_alias=True) | {"topics": {"partitions": 2, "shards": 2}})
+
+
+class Log:
+    """What a consumer says of one partition that begins at `begin`."""
+
+    def __init__(self, begin, values):
+        self.begin, self.values, self.at = begin, values, begin
+
+    async def beginning_offsets(self, places):
+        return dict.fromkeys(places, self.begin)
+
+    async def end_offsets(self, places):
+        return dict.fromkeys(places, self.begin + len(self.values))
+
+    def assign(self, places):
+        pass
+
+    def seek(self, _place, offset):
+        self.at = offset
+
+    async def position(self, _place):
+        return self.at
+
+    async def getmany(self, place, **_):
+        found = [Row(self.begin + n, 1, b"k", value) for n, value in enumerate(self.values)][self.at - self.begin :]
+        self.at = self.begin + len(self.values)
+        return {place: found}
 
 
 def rows(start, stop):
@@ -121,6 +149,36 @@ def test_a_partition_is_not_predicted_by_an_older_model_than_before(request):
         return [[prediction.version for prediction in each] for each in (older, newer, waited)]
 
     assert asyncio.run(run()) == [[], [5, 5, 5, 5], [5, 5]]
+
+
+@pytest.mark.parametrize("tail", [7, 8, 9])
+@pytest.mark.parametrize(
+    ("last", "awaited"),
+    [(encode({"id": "e", "source": 1, "version": 40}), 40), (b"foreign", 0)],
+    ids=["a prediction", "foreign"],
+)
+def test_a_partition_that_comes_awaits_the_version_of_its_last_prediction(request, tail, last, awaited):
+    """Wherever its pending ones begin, be it behind the last; whoever put something else there says nothing."""
+
+    async def run():
+        owned = OfflineWorker(request.node.name).own(0)
+        owned.task.tail = tail
+        await owned._read_logged(Log(7, [encode({"id": "d", "source": 0, "version": 39}), last]))
+        return owned.awaited, owned.acknowledged_end
+
+    assert asyncio.run(run()) == (awaited, 9)
+
+
+def test_a_partition_that_never_said_anything_awaits_nothing(request):
+    """An empty log, or one of which retention has left nothing."""
+
+    async def run():
+        owned = OfflineWorker(request.node.name).own(0)
+        owned.task.tail = 7
+        await owned._read_logged(Log(7, []))
+        return owned.awaited
+
+    assert asyncio.run(run()) == 0
 
 
 def test_only_greater_versions_are_followed_and_none_of_a_shard_that_is_ours(request):

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 
 import msgspec
 import pytest
@@ -163,8 +164,25 @@ def test_snapshots_take_a_sixteenth_of_the_time_at_most(request):
         assert await owned.advance()
         owned.snapshot_s, now = 1.0, asyncio.get_running_loop().time()
         due = []
-        for owned.cut_at in (now, now - 15.0, now - 60.0):
+        for owned.cut_at in (now, now - 15.0, now - 17.0):
             due.append(owned.has_news())
         return due
 
     assert asyncio.run(run()) == [False, False, True]
+
+
+def test_a_version_is_due_at_the_checkpoint_nearest_to_its_time(request):
+    """Checkpoints are made at ticks: one that is a moment early is not left for the next, and none is made twice."""
+
+    async def run():
+        owned = shard(OfflineWorker(request.node.name))
+        half_s = owned.worker.config.state.checkpoint_every_ms / 2_000
+        publish_s = owned.worker.config.models.publish_every_ms / 1_000
+        due = []
+        for ago_s in (publish_s - half_s + 0.01, publish_s - half_s - 0.25, 0.0):
+            owned.published_at = time.monotonic() - ago_s
+            due.append(owned.cut().scores is not None)
+        owned.published_at = float("-inf")
+        return [*due, *(owned.cut().scores is not None for _ in range(2))]
+
+    assert asyncio.run(run()) == [True, False, False, True, False]

@@ -107,3 +107,5 @@ def test_a_model_for_each_share_of_the_keys_moves_with_its_partitions(story, sha
         evidence = told.audit()
     assert list(broken(evidence, orphaned, shards)) == []
     assert all(shard.state["ledger"]["learnt"] for shard in evidence.shards.values())
+    followed = any(process.events("version_followed") for process in told.pipeline.processes)
+    assert followed is (shards < told.pipeline.partitions), "with a shard each nobody follows anybody"
