@@ -58,6 +58,16 @@ def test_an_outage_is_said_once_and_its_end_once():
     assert watched(client, lambda: client.there) == ["broker_lost", "broker_back"]
 
 
+def test_whoever_asks_is_told_each_time_whether_kafka_answers():
+    """What waits for the broker is no stall: the watchdog goes by this."""
+    told = []
+    client = Client({2: lost, 3: back, 4: enough})
+    with contextlib.suppress(EnoughError):
+        asyncio.run(watch_broker(client, lambda: True, tell=told.append, look_s=LOOK_S))
+
+    assert told == [True, False, True]
+
+
 def test_a_member_that_finds_its_group_again_goes_on():
     """A look-up takes a moment after each outage."""
     client = Client({200: enough})

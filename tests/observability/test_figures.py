@@ -9,8 +9,9 @@ from offline_worker import CONFIG, OfflineWorker, events
 
 from streams.config import Config
 from streams.kafka.member_figures import member_figures
+from streams.kafka.webhook import Webhook
 from streams.kafka.worker_figures import CLASSES_MAX
-from streams.observability.families import Figures
+from streams.observability.families import FAMILIES, Figures
 from streams.observability.found import Found
 from streams.observability.process_figures import scores
 from streams.observability.view_figures import view_condition, view_figures
@@ -230,3 +231,12 @@ def test_a_page_is_ready_while_kafka_answers():
     view.lost("gone")
 
     assert (fresh, stale, view_condition(view, 10_000).ready) == (True, False, False)
+
+
+def test_a_webhook_tells_all_that_the_table_says_it_does():
+    """From the start, at nought; unready until the group has said whose turn it is."""
+    settings = config(alerts={"webhook": {"url": "http://127.0.0.1:9/"}})
+    found = samples(Webhook(settings).figures())
+
+    assert {key[0] for key in found} == {name for name, family in FAMILIES.items() if "webhook" in family.said_by}
+    assert found["millrace_webhook_alerts_total", "dead_letter"] == found["millrace_ready",] == 0
