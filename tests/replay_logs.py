@@ -34,7 +34,7 @@ def config(**drift):
 def rows(count, seed=1, shift=10**9):
     """By place: `count` predictions over two partitions, each labelled 9 rows later; x moves by 3 at row `shift`."""
     chance = random.Random(seed)
-    places = [("shop.predictions", 0), ("shop.predictions", 1), ("shop.examples", 0), ("shop.control", 0)]
+    places = [("shop.predictions", 0), ("shop.predictions", 1), ("shop.examples", 0)]
     logs = {place: [] for place in places}
     made = []
     for number in range(count + DELAY):

@@ -114,13 +114,12 @@ def recorded(config: Config, note: Callable[[int], None] = lambda _records: None
     Raises:
         BrokerError: no broker, or no topics.
     """
-    topics = [config.topic(role) for role in ("predictions", "examples", "control", "metrics", "alerts")]
+    told, heard = [config.topic(role) for role in ("metrics", "alerts")], {topic for topic, _ in inputs_of(config)}
     with Admin(config) as admin:
-        require_topics(admin, topics)
-        begins = admin.begin_offsets(topics)
-        told = [config.topic(role) for role in ("metrics", "alerts")]
+        require_topics(admin, [*told, *sorted(heard)])
+        begins = admin.begin_offsets([*told, *heard])
         ends = admin.end_offsets(told)
-        ends |= admin.end_offsets([topic for topic in topics if topic not in told])  # they hold what those tell of
+        ends |= admin.end_offsets(heard)  # asked for last: they hold what those tell of
     logs = KafkaLogs(config, begins, ends, note)
     try:
         windows = [found for value in _values(logs, config.topic("metrics")) if (found := _decoded(value, Window))]
