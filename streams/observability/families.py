@@ -176,6 +176,13 @@ FAMILIES = {
         Family(
             "millrace_drift_strength_max", "gauge", "Strongest of all columns: 1 is at its threshold.", (), (MONITOR,)
         ),
+        Family(
+            "millrace_drift_watched_columns",
+            "gauge",
+            "Columns and the loss, by whether the false-alarm budget holds for them: only those can raise an alarm.",
+            ("holds",),
+            (MONITOR,),
+        ),
         Family("millrace_reference_rows", "gauge", "0 while the reference is collected.", (), (MONITOR,)),
         Family("millrace_incident_open", "gauge", "1 while an incident is open.", (), (MONITOR, DASHBOARD)),
         Family("millrace_alerts_total", "counter", "Alerts raised here.", ("phase", "severity"), (MONITOR,)),

@@ -12,7 +12,7 @@ from streams.observability.families import Figures
 from streams.observability.process_figures import scores
 
 VERDICTS = ("stable", "drift", "not_enough_data")
-PHASES = ("started", "escalated", "recovered")
+PHASES = ("started", "escalated", "recovered", "closed")
 SEVERITIES = ("info", "warning", "critical")
 
 
@@ -58,6 +58,10 @@ class Found:
         for candidate, role, name, value in scores(config, window.quality, None):
             figures.add("millrace_window_score", value, candidate, role, name)
         _columns(config, window.columns, figures)
+        standings = [window.budget.loss, *(column.budget for column in window.columns)]
+        held = Counter(standing.holds for standing in standings if standing is not None)
+        for holds in (True, False):
+            figures.add("millrace_drift_watched_columns", held[holds], str(holds).lower())
 
 
 def _columns(config: Config, columns: Sequence[ColumnMetrics], figures: Figures) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import msgspec
 import page_records
 import pytest
 from offline_worker import CONFIG, OfflineWorker, events
@@ -11,8 +12,9 @@ from streams.config import Config
 from streams.kafka.member_figures import member_figures
 from streams.kafka.webhook import Webhook
 from streams.kafka.worker_figures import CLASSES_MAX
+from streams.messages import ColumnStanding
 from streams.observability.families import FAMILIES, Figures
-from streams.observability.found import Found
+from streams.observability.found import PHASES, SEVERITIES, Found
 from streams.observability.process_figures import scores
 from streams.observability.view_figures import view_condition, view_figures
 from streams.status import KafkaFacts
@@ -185,6 +187,20 @@ def test_features_beyond_the_bound_are_counted_and_the_strongest_is_told_whoever
     assert told["millrace_drift_columns", "not_enough_data"] == 1
 
 
+def test_columns_that_can_raise_an_alarm_are_told_apart_from_those_that_cannot():
+    """A reference that wanders promises nothing: what is only shown is not counted at all."""
+    holds, not_ = ColumnStanding("budget holds", holds=True), ColumnStanding("observe only", holds=False)
+    columns = [page_records.column(f"feature:{number}", budget=holds) for number in range(3)]
+    columns += [page_records.column("feature:w", budget=not_), page_records.column("prediction")]
+    base = page_records.window()
+    found = Found()
+    found.take([window(*columns, budget=msgspec.structs.replace(base.budget, loss=not_))], [], [])
+    told = shown(found)
+
+    assert told["millrace_drift_watched_columns", "true"] == 3
+    assert told["millrace_drift_watched_columns", "false"] == 2
+
+
 def test_a_p_value_is_strong_when_it_is_small():
     """Value over threshold would call the clearest drift the weakest."""
     found = Found()
@@ -200,7 +216,7 @@ def test_alerts_are_counted_by_phase_and_severity_from_nought():
     alert = page_records.alert(phase="started", severity="critical")
     found.take([], [alert], [])
 
-    assert sum(key[0] == "millrace_alerts_total" for key in before) == 9
+    assert sum(key[0] == "millrace_alerts_total" for key in before) == len(PHASES) * len(SEVERITIES)
     assert shown(found)["millrace_alerts_total", "started", "critical"] == 1
 
 
