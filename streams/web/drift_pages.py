@@ -87,6 +87,7 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
         "incidents": incident_spans(parts),
         "references": new_references(parts),
         "newest": windows[-1] if windows else None,
+        "budget": view.last.budget if view.last else None,
         "windows": len(windows),
         "span": span,
         "spans": tuple(SPANS),

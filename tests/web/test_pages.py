@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import msgspec
 import pytest
 from page_records import (
     HOSTILE,
@@ -21,7 +22,7 @@ from page_records import (
     window,
 )
 
-from streams.messages import Cut
+from streams.messages import ColumnStanding, Cut
 from streams.status import StateFacts
 from streams.web.guard import Door
 from streams.web.server import Site
@@ -52,7 +53,12 @@ def look(view):
 def fill_hostile(view, text=HOSTILE):
     """Every string that may come over the wire, hostile."""
     scores = {"champion": score(0.9), text: score(0.8), "prior": score(0.7) | {text: 0.5}}
-    columns = [column(text, statistic=text, statistics={text: 0.7}, verdict="drift"), column(f"feature:{text}")]
+    stands = ColumnStanding(standing=text, holds=True, sensitivity=text)
+    columns = [
+        column(text, statistic=text, statistics={text: 0.7}, verdict="drift", budget=stands),
+        column(f"feature:{text}"),
+    ]
+    budget = msgspec.structs.replace(window().budget, standing=text, false_alarms=text)
     alarm = {"subject": text, "detector": text, "row": 1, "event_ms": NOW_MS}
     labels = {"predictions": 9, "examples": 8, "coverage": 0.8, "delay_ms": {text: 5.0}}
     view.window(window(1))
@@ -66,6 +72,7 @@ def fill_hostile(view, text=HOSTILE):
                 labels=labels,
                 alarms=[alarm],
                 incident=text,
+                budget=budget,
             )
         )
     subjects = [{"subject": text, "source": text, "value": 1, "threshold": 0.1, "detail": {text: text, "fired": 1.0}}]
@@ -226,6 +233,18 @@ def test_not_enough_data_looks_unlike_stable(view, look):
     assert shapes == {"l1": "10", "nodata": "2"}
     labels = [each["aria-label"] for each in page.of("a") if "row" in each.get("class", "")]
     assert labels == ["feature:a: stable, 0.5 times the threshold", "feature:b: not enough data"]
+
+
+def test_the_budget_is_said_with_what_would_have_been_seen(view, look):
+    """What was allowed and what was raised, over all; what is promised and the smallest shift, of each column."""
+    stands = ColumnStanding(standing="budget holds", holds=True, sensitivity="stable (no shift above 0.21 sd)")
+    view.window(window(columns=[column(budget=stands), column("confidence")]))
+
+    text = look("/drift").page.text
+    assert "budget holds. False alarms allowed: 1 per 100000 events (100,000 events each)" in " ".join(text.split())
+    assert "0 alarms in 1,000 events" in " ".join(text.split())
+    assert "budget holds; stable (no shift above 0.21 sd)" in look("/drift/feature:amount").page.text
+    assert "outside of the false-alarm budget" in look("/drift/confidence").page.text
 
 
 def test_a_feature_has_its_history_and_its_incidents(view, look):
