@@ -98,16 +98,20 @@ def histories(windows: Iterable[Window]) -> list[History]:
     return found
 
 
-def history_of(found: Sequence[History], cut: Cut) -> History:
+def history_of(found: Sequence[History], cut: Cut, logs: Logs, config: Config) -> History:
     """The life in which a cut was made; raises StateError where there is none.
 
-    An alert between two lives belongs to the earlier one: a new life has a reference to collect first.
+    Between the last window of one life and the first of the next either may have told: the later one, if it had begun.
     """
+    if not found:
+        raise StateError("could not find the windows of that alert: metrics hold none, yet or any more")
     at = total(cut.offsets)
-    holding = [history for history in found if total(history.windows[0].cut.offsets) <= at] or list(found[:1])
-    if not holding:
-        raise StateError("could not find the windows of that alert: metrics hold none any more")
-    return holding[-1]
+    begun = [place for place, history in enumerate(found) if total(history.windows[0].cut.offsets) <= at]
+    place = begun[-1] if begun else 0
+    if begun and place + 1 < len(found) and at > total(found[place].windows[-1].cut.offsets):
+        start = start_of(found[place + 1], logs, config)
+        place += between(start, cut.offsets, found[place + 1].windows[0].cut.offsets)
+    return found[place]
 
 
 def inputs_of(config: Config) -> list[Place]:

@@ -13,6 +13,7 @@ from replay_logs import REFERENCE, Live, config, ends, kept, rows, starts
 
 from drift.scorecard.injections import Injection
 from streams.errors import ConfigError, StateError
+from streams.messages import Cut
 from streams.replay import Barrier, Found, histories, history_of, key_of, replay, start_of
 from streams.replay_compared import Difference, differences, incidents, nearest, side_by_side
 from streams.replay_injection import InjectedLogs
@@ -148,16 +149,22 @@ def test_a_later_history_began_where_its_first_window_says():
 
 
 def test_an_alert_belongs_to_the_history_it_was_told_in():
-    """Also one that came after the last window of its life; one before all windows to the first."""
+    """Also one after the last window of its life, or before the first of it: a life has begun, or it has not."""
     logs, live = shifted()
-    _, again = second_life(logs)
+    start, again = second_life(logs)
     earlier = [window for window in live.windows if window.cut.offsets["shop.predictions/0"] <= 200]
-    first, second = histories([*earlier, *again.windows])
+    first, second = both = histories([*earlier, *again.windows])
 
-    assert history_of([first, second], again.sent[0].said.cut) is second
-    assert history_of([first, second], first.windows[-1].cut) is first
-    with pytest.raises(StateError, match="metrics hold none any more"):
-        history_of([], again.sent[0].said.cut)
+    def held(offsets):
+        return history_of(both, Cut(id="", offsets=dict(offsets)), kept(logs), config())
+
+    assert held(again.sent[0].said.cut.offsets) is second
+    assert held(first.windows[-1].cut.offsets) is first
+    assert held(starts(logs)) is first
+    assert held(start | {"shop.predictions/0": start["shop.predictions/0"] + 3}) is second
+    assert held(start | {"shop.predictions/0": start["shop.predictions/0"] - 1}) is first
+    with pytest.raises(StateError, match="metrics hold none"):
+        history_of([], again.sent[0].said.cut, kept(logs), config())
 
 
 def test_windows_told_twice_are_one():

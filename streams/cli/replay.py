@@ -117,7 +117,7 @@ def _again(config: Config, found: Recorded, wanted: str, update: Update, *, as_j
 
     sent = _named(config, found, wanted)
     lives = histories(found.windows)
-    history = history_of(lives, sent[-1].said.cut)
+    history = history_of(lives, sent[-1].said.cut, found.logs, config)
     start = start_of(history, found.logs, config)
     stop = {**start, **max((each.said.cut for each in sent), key=lambda cut: total(cut.offsets)).offsets}
     barriers = [Barrier(name=each.id, offsets=each.cut.offsets) for each in history.windows]

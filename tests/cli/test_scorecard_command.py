@@ -160,3 +160,22 @@ def test_a_budget_in_time_becomes_one_in_events_by_the_stretch_s_own_rate(shop):
     assert budget.allowance.events_per_alarm() == pytest.approx(3600, rel=0.01)
     assert set(budget.columns) == {"amount", "items", "country"}
     assert budget.loss is None
+
+
+def test_a_regression_brings_losses_of_any_size(shop):
+    """The distance from the label; a swapped label is one standard deviation of the labels further away."""
+    target = '[target]\ntask = "regression"\n'
+    (shop / "millrace.toml").write_text(
+        CONFIG.replace('[target]\ntask = "binary"\nlabels = ["no", "yes"]\npositive = "yes"\n', target).replace(
+            "logistic_regression", "linear_regression"
+        )
+    )
+    config = load(shop / "millrace.toml")
+    told = [example(number, label=float(number % 5), prediction=1.0) for number in range(400)]
+
+    stretch = from_examples(config, told, 1)
+
+    assert not stretch.indicator
+    assert stretch.losses[:5].tolist() == [1.0, 0.0, 1.0, 2.0, 3.0]
+    assert (stretch.swapped_losses - stretch.losses).tolist() == pytest.approx([2**0.5] * 400)
+    assert budget_of(config, stretch).loss == "numeric"
