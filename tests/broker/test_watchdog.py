@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
+from faust.types import TP
 from kafka import KafkaProducer
 from pipeline_process import Pipeline, until
+
+from streams.kafka.watchdog import ask_ends
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -112,3 +116,38 @@ def test_work_that_hangs_while_the_lag_grows_ends_the_process(broker, pipeline_n
         again = pipeline.start("worker")
         again.wait_for("task_restored")
         assert again.stop() == 0
+
+
+class Fetching:
+    """A member whose fetch says nothing."""
+
+    def __init__(self, broker, place):
+        self.connection, self.place = {"bootstrap_servers": broker}, place
+        self.told, self.heard = {}, asyncio.Event()
+
+    @property
+    def ends(self):
+        return self.told
+
+    @ends.setter
+    def ends(self, told):
+        self.told = told
+        self.heard.set()
+
+    def inputs(self):
+        return {self.place: 0}
+
+
+def test_how_far_a_log_goes_is_known_without_the_fetch(broker, pipeline_name, tmp_path):
+    """A fetch that hangs reports no new end: without this the lag would never grow, and nobody would be stuck."""
+    with Pipeline(tmp_path, broker, pipeline_name, topics={"partitions": 1}).create_topics() as pipeline:
+        member = Fetching(broker, TP(pipeline.topic("features"), 0))
+        send(broker, pipeline, 0, 7)
+
+        async def run():
+            asking = asyncio.ensure_future(ask_ends(member))
+            await asyncio.wait_for(member.heard.wait(), 30)
+            asking.cancel()
+
+        asyncio.run(run())
+        assert member.ends == {member.place: 7}
