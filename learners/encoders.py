@@ -37,14 +37,26 @@ class ScaledOneHot(base.Transformer):
         """Fold in one row."""
         numbers = {}
         for name, value in x.items():
-            if type(value) is not str:
+            if type(value) is str:
+                self.learn_category(name, value)
+            else:
                 numbers[name] = value
-                continue
-            columns = self.columns.setdefault(name, {})
-            if value not in columns and len(columns) < self.categories_max:
-                columns[value] = f"{name}={value}"
         if numbers:
             self.scaler.learn_one(numbers)  # type: ignore[no-untyped-call]
+
+    def learn_category(self, name: Hashable, category: str) -> None:
+        """A column for it, if it is new and there is room."""
+        columns = self.columns.setdefault(name, {})
+        if category not in columns and len(columns) < self.categories_max:
+            columns[category] = f"{name}={category}"
+
+    def column(self, name: Hashable, category: str) -> str | None:
+        """The category's column, that of all for which there was no room, or None for one not learnt yet."""
+        columns = self.columns.get(name, {})
+        column = columns.get(category)
+        if column is None and len(columns) >= self.categories_max:
+            return f"{name}*"  # no feature's name holds = or *, so no column is met twice
+        return column
 
     def transform_one(self, x: dict[Hashable, Any]) -> dict[Hashable, float]:
         """The row as numbers; a category not learnt yet has no column."""
@@ -57,12 +69,9 @@ class ScaledOneHot(base.Transformer):
                     encoded[name] = low if value < low else high
         for name, value in x.items():
             if type(value) is str:
-                columns = self.columns.get(name, {})
-                column = columns.get(value)
+                column = self.column(name, value)
                 if column is not None:
                     encoded[column] = 1.0
-                elif len(columns) >= self.categories_max:
-                    encoded[f"{name}*"] = 1.0  # no feature's name holds = or *, so no column is met twice
         return encoded
 
 

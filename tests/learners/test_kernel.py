@@ -219,6 +219,7 @@ def test_a_snapshot_at_any_point_is_the_same_with_and_without(name, data):
             assert with_kernel.snapshot() == without.snapshot()
         label = y if config[2] is REGRESSION else ("no", "yes")[y]
         assert with_kernel.predict(x) == without.predict(x) == restarted.predict(x)
+        without.predict(rows[-1 - at][0])  # what is predicted, and in which order, is in no state
         assert with_kernel.learn(x, label) == without.learn(x, label) == restarted.learn(x, label)
     assert with_kernel.snapshot() == without.snapshot()
     assert learnt(restarted.snapshot()) == learnt(without.snapshot())

@@ -10,6 +10,7 @@ from river import linear_model, naive_bayes, preprocessing
 from scipy.special import logsumexp
 
 from learners.catalog import build
+from learners.encoders import ScaledOneHot
 from learners.shortcut import BayesShortcut, Shortcut, log_sum_exp, shortcut
 from learners.target import Target
 
@@ -70,6 +71,33 @@ def test_encoders_of_ours_are_called_in_the_same_order(rows):
 
     river, ours = as_river_would(make, [({"x": x, "c": c}, y) for x, c, y in rows])
     assert ours == river
+
+
+MIXED = st.one_of(NUMBERS, st.sampled_from(("NL", "DE", "", "x=y")))
+ONE_HOT = [{}, {"clip": 1.5}, {"categories_max": 1}, {"categories_max": 0, "clip": 10.0}]
+
+
+@pytest.mark.parametrize("setting", ONE_HOT, ids=str)
+@given(rows=rows_of(MIXED))
+@settings(max_examples=100, deadline=None)
+def test_numbers_and_categories_in_one_pass_are_the_encoders(setting, rows):
+    """Values that change from number to category, clipped ones, and more categories than there is room for."""
+    river, ours = as_river_would(lambda: ScaledOneHot(**setting) | linear_model.LogisticRegression(), rows)
+    assert ours == river
+
+
+@given(rows_of(NUMBERS), rows_of(NUMBERS))
+@settings(max_examples=50)
+def test_predicting_leaves_a_model_as_it_is(rows, others):
+    """River's scaler makes a place for each feature that it is asked for: here no byte of a snapshot tells of that."""
+    asked, quiet = scaled(), scaled()
+    for (x, y), (other, _) in zip(rows, others, strict=False):
+        shortcut(asked).predict_proba_one(other)
+        shortcut(asked).learn_one(x, y)
+        shortcut(quiet).learn_one(x, y)
+    assert [pickle.dumps(step) for step in asked.steps.values()] == [
+        pickle.dumps(step) for step in quiet.steps.values()
+    ]
 
 
 @given(
