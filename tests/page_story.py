@@ -63,10 +63,10 @@ def _window(number, at_ms, dice):
     hurt = _hurts(number)
     jitter = lambda: dice.gauss(0, 0.006)  # noqa: E731
     scores = {
-        "champion": score(0.906 - 0.19 * hurt + jitter(), 820) | {"log_loss": 0.24 + 0.3 * hurt + jitter()},
-        "tree": score(0.885 - 0.12 * hurt + jitter(), 820) | {"log_loss": 0.29 + 0.2 * hurt + jitter()},
-        "no_change": score(0.71 - 0.02 * hurt + jitter(), 820) | {"log_loss": 0.9 + jitter()},
-        "prior": score(0.64 + jitter(), 820) | {"log_loss": 0.66 + jitter()},
+        "champion": _scored(0.906 - 0.19 * hurt + jitter(), 0.24 + 0.3 * hurt + jitter(), 820),
+        "tree": _scored(0.885 - 0.12 * hurt + jitter(), 0.29 + 0.2 * hurt + jitter(), 820),
+        "no_change": _scored(0.71 - 0.02 * hurt + jitter(), 0.9 + jitter(), 820),
+        "prior": _scored(0.64 + jitter(), 0.66 + jitter(), 820),
     }
     open_ = BEGINS <= number <= ENDS
     detected = [{"subject": "loss", "detector": "adwin", "row": 3, "event_ms": at_ms - 9_000}] if number == 92 else []
@@ -90,6 +90,11 @@ def _window(number, at_ms, dice):
         incident="5f21c0de" if open_ else None,
         reference="r1" if number < REBASED else "r2",
     )
+
+
+def _scored(accuracy, log_loss, examples):
+    others = {"balanced_accuracy": accuracy - 0.03, "f1": accuracy - 0.06, "roc_auc": min(0.99, accuracy + 0.05)}
+    return score(accuracy, examples) | others | {"log_loss": log_loss}
 
 
 def _subjects():
@@ -206,12 +211,12 @@ def _subject(subject, aspect, bet, evidence, value, strength, since_ms):
 
 
 def _version(number, at_ms, dice):
-    part = score(0.9 + dice.gauss(0, 0.004), 1_000)
+    accuracy = 0.9 + dice.gauss(0, 0.004)
     names = {"champion": 0.0, "tree": -0.02, "no_change": -0.2, "prior": -0.26}
     scores = {
         name: {
-            "window": part | {"accuracy": part["accuracy"] + less},
-            "total": part | {"accuracy": part["accuracy"] + less - 0.01},
+            "window": _scored(accuracy + less, 0.25 - less, 1_000),
+            "total": _scored(accuracy + less - 0.01, 0.26 - less, 820 * number),
             "examples": 820 * number,
             "unscored": 12,
         }

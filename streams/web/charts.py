@@ -50,6 +50,8 @@ class Chart:
     """From top to bottom, evenly."""
     x_ticks: Sequence[int]
     """Times in ms from left to right, evenly over the windows."""
+    bands: Sequence[Line] = ()
+    """Behind the lines: where each may lie."""
     area: str = ""
     """The shaded part: label coverage, from the bottom."""
     incidents: Sequence[Span] = ()
@@ -130,6 +132,25 @@ def path(values: Sequence[float | None], heights: Scale) -> str:
     return "".join(parts)
 
 
+def band(bounds: Sequence[tuple[float, float] | None], heights: Scale) -> str:
+    """A closed path between the lower and upper bounds of each stretch of neighbours that have some.
+
+    >>> band([(0.0, 1.0), (0.5, 1.0), None], Scale(0.0, 1.0))
+    'M0.00 0.00L500.00 0.00L500.00 50.00L0.00 100.00Z'
+    """
+    parts: list[str] = []
+    stretch: list[tuple[float, float, float]] = []
+    for number, bound in enumerate([*bounds, None]):
+        if bound is not None:
+            stretch.append((place(number, len(bounds)), heights.y(bound[0]), heights.y(bound[1])))
+        elif stretch:
+            upper = "L".join(f"{x:.2f} {high:.2f}" for x, _, high in stretch)
+            lower = "L".join(f"{x:.2f} {low:.2f}" for x, low, _ in reversed(stretch))
+            parts.append(f"M{upper}L{lower}Z")
+            stretch = []
+    return "".join(parts)
+
+
 def area(shares: Sequence[float | None]) -> str:
     """A closed path from the bottom up to each share of the height, nothing where it is not known."""
     heights = Scale(0.0, 1.0)
@@ -155,11 +176,15 @@ def line_chart(
     low: float | None = None,
     high: float | None = None,
     shaded: Callable[[Window], float | None] | None = None,
+    margins: Callable[[str, Sequence[Window]], float | None] | None = None,
 ) -> Chart:
-    """One line for each (name, style, value of some neighbouring windows)."""
+    """One line for each (name, style, value of some neighbouring windows); `margins` is how far off it may be."""
     parts = buckets(windows, POINTS_MAX)
     drawn = [(name, style, [value(part) for part in parts]) for name, style, value in series]
-    heights = scale([v for _, _, values in drawn for v in values if v is not None], low=low, high=high)
+    bounds = [(name, style, _bounds(values, parts, name, margins)) for name, style, values in drawn if margins]
+    known = [v for _, _, values in drawn for v in values if v is not None]
+    known += [v for _, _, pairs in bounds for pair in pairs if pair is not None for v in pair]
+    heights = scale(known, low=low, high=high)
     lines = [Line(name=name, style=style, path=path(values, heights)) for name, style, values in drawn]
     shares = [mean([shaded(window) for window in part]) for part in parts] if shaded else []
     readout = [
@@ -171,6 +196,7 @@ def line_chart(
             said["c"] = _short(share)
     return Chart(
         lines=lines,
+        bands=[Line(name=name, style=style, path=band(pairs, heights)) for name, style, pairs in bounds],
         y_ticks=heights.ticks(),
         x_ticks=times(parts),
         area=area(shares),
@@ -179,6 +205,16 @@ def line_chart(
         readout=readout,
         each=max((len(part) for part in parts), default=1),
     )
+
+
+def _bounds(
+    values: Sequence[float | None],
+    parts: Sequence[Sequence[Window]],
+    name: str,
+    margins: Callable[[str, Sequence[Window]], float | None],
+) -> list[tuple[float, float] | None]:
+    off = [margins(name, part) for part in parts]
+    return [None if v is None or by is None else (v - by, v + by) for v, by in zip(values, off, strict=True)]
 
 
 def _short(value: float | None) -> float | None:

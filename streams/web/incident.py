@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.messages import Alert, RetrainRequest
+from streams.messages import ENDS, Alert, RetrainRequest
 
 INCIDENTS_MAX = 500
 PHASES_MAX = 100
@@ -36,8 +36,8 @@ class Incident:
 
     @property
     def open(self) -> bool:
-        """Not recovered yet."""
-        return self.newest.phase != "recovered"
+        """Neither recovered nor closed yet."""
+        return self.newest.phase not in ENDS
 
     @property
     def started_ms(self) -> int:

@@ -15,7 +15,7 @@ SPANS = {"100": 100, "1000": 1_000, "all": None}
 """How many windows a page may be asked to draw."""
 SPAN_DEFAULT = "1000"
 INCIDENTS_SHOWN = 8
-VERSIONS_SHOWN = 25
+VERSIONS_SHOWN = 12
 REASONS_SHOWN = 30
 SAMPLES_SHOWN = 5
 LETTER_BUCKETS = 60
@@ -165,9 +165,10 @@ def _delays(view: View) -> dict[str, float | None]:
     return {name: number_or_none(value) for name, value in said.items()} if isinstance(said, dict) else {}
 
 
-def models(view: View, now_ms: int) -> dict[str, Any]:
-    """Champion and challengers of each shard, and the versions that were published."""
-    told = view.status(now_ms)
+def models(view: View, now_ms: int, metric: str | None = None, span: str | None = None) -> dict[str, Any]:
+    """Scores over time, champion and challengers of each shard, and the versions that were published."""
+    told, span = view.status(now_ms), span_of(span)
+    chosen, windows = metric_of(view.config, metric), view.history.newest(SPANS[span])
     shards = []
     by_shard = {each["shard"]: each for each in told["models"]}
     for shard in sorted({*by_shard, *view.models}):
@@ -191,11 +192,17 @@ def models(view: View, now_ms: int) -> dict[str, Any]:
             }
         )
     return {
+        "metric": chosen,
+        "span": span,
+        "spans": tuple(SPANS),
+        "chart": score_chart(view, windows, chosen, bands=True) if windows else None,
+        "windows": len(windows),
+        "rows": windows[-1].rows if windows else 0,
         "shards": shards,
         "metrics": METRICS[view.config.target.task],
         "score_rows_max": view.config.models.score_rows,
         "candidates": view.config.models.candidates,
-        "versions": list(reversed(view.versions))[:VERSIONS_SHOWN],
+        "versions": _versions(view)[:VERSIONS_SHOWN],
         "versions_total": len(view.versions),
         "states": told["states"],
         "store_problem": view.store.problem,
@@ -203,6 +210,25 @@ def models(view: View, now_ms: int) -> dict[str, Any]:
         "baseline_words": BASELINE_WORDS,
         "gaps": told["gaps"],
     }
+
+
+def _versions(view: View) -> list[dict[str, Any]]:
+    """The newest first, each with what it had learnt and how much of it the kept one before had not."""
+    topic, before, found = view.config.topic("examples"), dict[int, int](), []
+    for each in view.versions:
+        begin = view.kafka.begins.get((topic, each.shard), 0)
+        start = before.get(each.shard)
+        found.append(
+            {
+                "told": each,
+                "topic": f"{topic}/{each.shard}",
+                "begin": begin,
+                "fresh": None if start is None or start > each.version else each.version - start,
+                "since": start,
+            }
+        )
+        before[each.shard] = each.version
+    return found[::-1]
 
 
 def _mappings(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,8 @@ def environment(static: Static) -> jinja2.Environment:
         "words": lambda text: str(text).replace("_", " "),
     }
     made.globals["static"] = f"/static/{static.digest}"
+    for name in made.list_templates():
+        made.get_template(name)  # compiled now, not while the first reader waits
     return made
 
 

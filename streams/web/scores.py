@@ -106,8 +106,11 @@ def margin(share: float | None, examples: int) -> float | None:
     return _Z95 / (1 + z2 / examples) * math.sqrt(share * (1 - share) / examples + z2 / (4 * examples * examples))
 
 
-def score_chart(view: View, windows: Sequence[Window], metric: str) -> Chart:
-    """The champion with the baselines beside it, some challengers, and the share of labels known as a shade."""
+def score_chart(view: View, windows: Sequence[Window], metric: str, *, bands: bool = False) -> Chart:
+    """The champion with the baselines beside it, some challengers, and the share of labels known as a shade.
+
+    With `bands`, around each accuracy its 95 % interval in one window, instead of the shade.
+    """
     champion = view.config.models.champion
     names = ordered(sorted({name for window in windows[-1:] for name in window.scores}), champion)
     challengers = [name for name in names if role_of(name, champion) == "challenger"][:_CHALLENGERS_DRAWN]
@@ -123,8 +126,19 @@ def score_chart(view: View, windows: Sequence[Window], metric: str) -> Chart:
         series,
         low=0.0 if metric in _FROM_ZERO else None,
         high=None if metric in _FROM_ZERO else 1.0,
-        shaded=lambda window: window.coverage,
+        shaded=None if bands else lambda window: window.coverage,
+        margins=_margin_of if bands and metric == "accuracy" else None,
     )
+
+
+def _margin_of(name: str, part: Sequence[Window]) -> float | None:
+    """Of one window, the mean over neighbours: they overlap, so that more of them are not surer."""
+    found = []
+    for window in part:
+        said = window.scores.get(name, {})
+        examples = int(said.get("examples") or 0) - int(said.get("unscored") or 0)
+        found.append(margin(said.get("accuracy"), examples))
+    return mean(found)
 
 
 def _score_of(name: str, metric: str) -> Any:  # noqa: ANN401 - a function of windows

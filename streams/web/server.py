@@ -104,9 +104,10 @@ class Site:
             raise HTTPException(404, "No window that is kept has such a column.")
         return self._page("feature", found)
 
-    async def models(self, _request: Request) -> Response:
+    async def models(self, request: Request) -> Response:
         """Champion, challengers, versions."""
-        return self._page("models", pages.models(self.view, _now_ms()))
+        asked = request.query_params
+        return self._page("models", pages.models(self.view, _now_ms(), asked.get("metric"), asked.get("windows")))
 
     async def letters(self, _request: Request) -> Response:
         """Dead letters."""

@@ -22,6 +22,8 @@ STALE_MS = 5_000
 PACE_MAX = 600
 """Looks at rates and lag, one a second or so."""
 VERSIONS_MAX = 200
+VERSION_EVERY_MS = 60_000
+"""Of versions that come each second, one a minute is kept for each shard, and the newest."""
 LETTERS_MAX = 4_000
 REASON_CHARS_MAX = 200
 
@@ -130,6 +132,9 @@ class View:
             published_ms=told.published_ms,
         )
         if version not in self.versions:
+            newest = [each for each in self.versions if each.shard == told.shard][-2:]
+            if len(newest) > 1 and newest[1].published_ms - newest[0].published_ms < VERSION_EVERY_MS:
+                self.versions.remove(newest[1])
             self.versions.append(version)
         self.revision += 1
 

@@ -307,13 +307,33 @@ def test_a_rendered_report_stands_in_a_sandbox(view, look, tmp_path):
 
 
 def test_models_are_scored_on_the_same_examples(view, look):
-    """Champion and baselines, an interval, the range learnt, and every version seen."""
+    """Champion and baselines, an interval, and of every version kept the range learnt and what was new in it."""
     view.version(version(100, published_ms=NOW_MS - 5_000))
     view.version(version(7_317))
+    view.heard(facts(begins={("shop.examples", 0): 20}), NOW_MS)
     text = look("/models").page.text
 
-    for words in ("shop.examples/0 [0, 7317)", "champion", "no_change", "±0.019", "2 of 2 seen", "8,990", "10 not"):
+    for words in ("champion", "no_change", "±0.019", "2 of 2 kept", "8,990", "10 not"):
         assert words in text, words
+    assert "shop.examples/0 [20, 7,317) +7,217" in text
+    assert "shop.examples/0 [20, 100) -" in text
+
+
+def test_scores_over_time_have_their_intervals_on_the_models_page(view, look):
+    """A band around every candidate's and baseline's accuracy, as wide as one window allows; of no other metric."""
+    for number in range(1, 4):
+        view.window(window(number, quality={"champion": score(0.9), "tree": score(0.8, 100), "prior": score(0.6)}))
+    said = look("/models")
+
+    bands = {each["class"]: each["d"] for each in said.page.of("path") if each.get("class", "").startswith("band")}
+    assert bands.keys() == {"band baseline prior", "band challenger c0", "band champion"}
+    heights = {name: [float(point.split()[1]) for point in d.strip("MZ").split("L")] for name, d in bands.items()}
+    widths = {name: max(found) - min(found) for name, found in heights.items()}
+    assert widths["band challenger c0"] > 2.5 * widths["band champion"], "a tenth of the examples"
+    assert "95 % interval of one window" in said.page.text
+    said = look("/models", "metric=log_loss")
+    assert not [each for each in said.page.of("path") if each.get("class", "").startswith("band")]
+    assert "Only an accuracy has a band" in said.page.text
 
 
 def test_dead_letters_show_reasons_and_places_and_never_values(view, look):

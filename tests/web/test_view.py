@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from page_records import NOW_MS, alert, column, config_of, facts, request, version, window
 
-from streams.web.charts import HEIGHT, POINTS_MAX, WIDTH, line_chart, path, scale
+from streams.web.charts import HEIGHT, POINTS_MAX, WIDTH, Scale, band, line_chart, path, scale
 from streams.web.drift_pages import CELLS_MAX, cells, heat_map
 from streams.web.history import History, Point, buckets, strongest, window_of, worst
 from streams.web.incident import INCIDENTS_MAX, PHASES_MAX, Incidents
-from streams.web.view import LETTERS_MAX, PACE_MAX, STALE_MS, VERSIONS_MAX, Letter, Store, View
+from streams.web.view import LETTERS_MAX, PACE_MAX, STALE_MS, VERSION_EVERY_MS, VERSIONS_MAX, Letter, Store, View
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -229,7 +229,7 @@ def test_everything_that_is_kept_is_bounded(view):
     for number in range(2 * LETTERS_MAX):
         view.letter(Letter(told_ms=number, reason="r", topic="t", partition="0", offset=str(number)))
     for number in range(2 * VERSIONS_MAX):
-        view.version(version(number))
+        view.version(version(number, published_ms=number * VERSION_EVERY_MS))
     for number in range(2 * PACE_MAX):
         view.heard(facts(), NOW_MS + number)
     for number in range(2 * INCIDENTS_MAX):
@@ -239,6 +239,31 @@ def test_everything_that_is_kept_is_bounded(view):
     assert (len(view.versions), len(view.models)) == (VERSIONS_MAX, 1)
     assert len(view.pace) == PACE_MAX
     assert len(view.incidents._early) == INCIDENTS_MAX
+
+
+def test_of_versions_that_come_each_second_one_a_minute_is_kept_and_the_newest(view):
+    """So that hours can be seen, not three minutes; each shard for itself."""
+    for second in range(600):
+        for shard in (0, 1):
+            view.version(version(second, shard=shard, published_ms=NOW_MS + 1_000 * second))
+
+    for shard in (0, 1):
+        kept = [each.version for each in view.versions if each.shard == shard]
+        assert kept == [*range(0, 600, 60), 599]
+
+
+@given(st.lists(st.one_of(st.none(), st.tuples(NUMBERS, NUMBERS)), max_size=20))
+def test_a_band_stays_on_its_chart_and_has_a_gap_where_nothing_is_known(bounds):
+    """One closed stretch for each run of neighbours, whatever the numbers."""
+    drawn = band(bounds, Scale(-1.0, 1.0))
+
+    runs = [list(group) for known, group in groupby(bounds, key=lambda each: each is not None) if known]
+    stretches = drawn.split("Z")[:-1]
+    assert len(stretches) == len(runs)
+    for stretch, run in zip(stretches, runs, strict=True):
+        points = [tuple(map(float, point.split())) for point in stretch.lstrip("M").split("L")]
+        assert len(points) == 2 * len(run)
+        assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
 
 
 def test_a_view_of_other_topics_begins_anew(view):

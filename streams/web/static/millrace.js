@@ -12,10 +12,18 @@
     for (const time of root.querySelectorAll("time[datetime]")) {
       const moment = new Date(time.dateTime);
       if (!Number.isNaN(moment.getTime())) {
-        const text = time.closest(".x") ? clock(moment).slice(5) : clock(moment);
+        const text = time.closest(".x") ? onAxis(moment, time.closest(".x")) : clock(moment);
         if (time.textContent !== text) time.textContent = text;
       }
     }
+    const zone = root.querySelector("#zone");
+    if (zone) zone.textContent = `Times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}, UTC on hover.`;
+  }
+  // The clock alone where the axis is within a day; seconds only where they tell places apart.
+  function onAxis(moment, axis) {
+    const ends = [axis.firstElementChild, axis.lastElementChild].map((each) => new Date(each.dateTime));
+    const [first, end] = ends.map(clock), text = clock(moment), long = ends[1] - ends[0] > 4 * 3600e3;
+    return text.slice(first.slice(0, 10) === end.slice(0, 10) ? 11 : 5, long ? 16 : 19);
   }
 
   // -- staying up to date: the same page is asked for again, and only what differs is changed ----------------------
