@@ -49,7 +49,7 @@ class DriftConfig(Section):
     """By numeric feature, such as `0.1 sd`: a shift of its mean up to this never matters."""
     joint: Annotated[bool, REBUILD] = False
     """Whether to watch how numeric features go together, too. It costs more than all else."""
-    listing_rows: Annotated[int, REBUILD] = Field(default=120, ge=1)
+    listing_rows: Annotated[int, REBUILD] = Field(default=120, ge=1, le=150)
     """So many events after an alarm everything that has changed with it is told."""
     quiet_rows: Annotated[int, REBUILD] = Field(default=1_000, ge=1)
     """An incident is over after so many events that do not differ, or three times as many as it took to be seen."""

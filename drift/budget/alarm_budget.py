@@ -279,6 +279,7 @@ class AlarmBudget:
         aftermath, at = self._aftermath, {"event": self.events, "example": self.examples}
         tops = [(*section.panel.top(), section) for section in self._watched()]
         _, lane, section = max(tops, key=lambda top: top[0])
+        column = section.panel.lanes[lane].column
         blame = blame_of(section, lane, self.config, self._references.standings)
         if is_fall(blame):
             self._loss = None  # no alarm: a model has learnt, and from here on a rise is held against the lower level
@@ -288,10 +289,9 @@ class AlarmBudget:
             aftermath.repeated()
             self._found.append(Repeat(number=aftermath.number, repeats=aftermath.repeats, blame=blame, **at))
             self._expect_silence(section, blame)
-            for each in self._watched():
-                each.reset()
+            section.panel.forget(column)  # and no other: what still differs must not hide what begins to
             return
-        aftermath.raised(self.events, section.panel.lanes[lane].column)
+        aftermath.raised(self.events, column)
         self._found.append(Alarm(number=aftermath.number, blame=blame, **at))
         self._expect_silence(section, blame)
         if self.config.after_alarm == "rebase":

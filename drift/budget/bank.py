@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-BLOCK = 50
+BLOCK = 100
 """Positions that share one start of the products. Sums and products run from there whatever the batches are, so that
-their last digits do not depend on them; and 50 stakes cannot overflow."""
+their last digits do not depend on them. Stakes lie within 1/60 and 60: so many of them, and those of a listing before,
+cannot overflow."""
 
 _ARRAYS = {"weights": "weights", "product": "_product", "sum": "_sum", "highest": "_highest"}
 
@@ -118,12 +119,17 @@ class Bank:
         """Position of the first row of the change that a lane's CUSUM sees."""
         return int(self._began[lane])
 
+    def forget(self, lanes: NDArray[np.bool_]) -> None:
+        """What these lanes have gathered is void; they begin anew."""
+        self._sum[lanes] = self._highest[lanes] = 0.0
+        self._product[lanes] = 1.0
+        self._began[lanes] = self.position
+        self.total = float(self.weighed().sum())
+
     def silence(self, lanes: NDArray[np.bool_]) -> None:
         """These lanes weigh nothing any more, and what they have gathered is void."""
         self.weights = np.where(lanes, 0.0, self.weights)
-        self._sum[lanes] = self._highest[lanes] = 0.0
-        self._product[lanes] = 1.0
-        self.total = float(self.weighed().sum())
+        self.forget(lanes)
 
     def snapshot(self) -> dict[str, Any]:
         """Arrays as bytes."""

@@ -19,6 +19,10 @@ episode. `reset`: it stays and goes on growing, for alarms known to be false.
 """
 
 
+LISTING_EVENTS_MAX = 150
+"""The lanes run on for a listing whatever they have won: with more events their evidence could overflow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedColumn:
     """One column of the events."""
@@ -73,6 +77,8 @@ class AlarmBudgetConfig:
         for name, value in least.items():
             if not getattr(self, name) >= value:
                 raise ValueError(f"{name} must be at least {value}, got {getattr(self, name)!r}")
+        if not self.listing_events <= LISTING_EVENTS_MAX:
+            raise ValueError(f"listing_events must be at most {LISTING_EVENTS_MAX}, got {self.listing_events!r}")
         if self.after_alarm == "rebase" and not self.listing_events < self.fresh_rows:
             raise ValueError(f"listing_events must be less than fresh_rows, got {self.listing_events!r}")
         if self.rebase_after_events and not self.rebase_after_events > self.listing_events:

@@ -216,6 +216,10 @@ class Panel:
         """Forget all evidence."""
         self.bank.reset(self.position)
 
+    def forget(self, column: str) -> None:
+        """What its bets have gathered is void; they begin anew."""
+        self.bank.forget(self._lane_column == self.columns.index(column))
+
     def silence(self, column: str) -> None:
         """The column's bets weigh nothing any more, and what they have gathered is void."""
         self.bank.silence(self._lane_column == self.columns.index(column))

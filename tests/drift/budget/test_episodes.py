@@ -1,6 +1,7 @@
 """A reference that is held: one episode for one change, its end, and a loss that falls or has not settled."""
 
 import numpy as np
+import pytest
 from budget_streams import budget_of, errors, feed, gaussian, reference_of, rows_of, watched
 
 from drift.budget import Alarm, Over, Repeat
@@ -118,3 +119,18 @@ def test_the_loss_of_a_model_that_has_not_settled_is_tried_again():
 
     assert promises[1:3] == ["not_stable", "not_stable"]
     assert promises[3:] == ["holds"] * 9
+
+
+@pytest.mark.parametrize("value", [1e9, -1e9, np.nan])
+def test_the_most_extreme_change_overflows_nothing(value):
+    """Every column and the loss at its worst, for the longest listing there may be: finite evidence, all are listed."""
+    rng = np.random.default_rng(0)
+    columns, losses = gaussian(rng, 3_000, 3), errors(rng, 3_000)
+    for column in columns.values():
+        column[2_000:] = value
+    losses[2_000:] = 1.0
+
+    _, found = watched(columns, losses, 1_000, allowance="1 per 1000000 events", after_alarm="hold", listing_events=150)
+
+    assert len(found[1].blames) == 4
+    assert all(30 < blame.strength < 300 for blame in found[1].blames)
