@@ -148,7 +148,7 @@ def _again(config: Config, found: Recorded, wanted: str, update: Update, *, as_j
         _draw_judged(config, one, again, unlike)
     note(
         f"computed from {plural(replayed.predictions, 'prediction')} and {plural(replayed.examples, 'example')}, "
-        f"from {_places(start)} to {_places(stop)}; {plural(replayed.windows, 'window')}"
+        f"{plural(replayed.windows, 'window')}; read {_spans(start, stop)}"
     )
     if not same:
         note(
@@ -316,6 +316,15 @@ def _told(update: Update, start: dict[str, int], stop: Any) -> Any:  # noqa: ANN
         update(min(1.0, done / rows), f"{done:,} rows")
 
     return told
+
+
+def _spans(start: dict[str, int], stop: dict[str, int]) -> str:
+    """Offsets of each topic, over all of its partitions."""
+    spans: dict[str, int] = {}
+    for place in start:
+        topic = place.rpartition("/")[0]
+        spans[topic] = spans.get(topic, 0) + stop[place] - start[place]
+    return ", ".join(f"{plural(offsets, 'offset')} of {topic}" for topic, offsets in sorted(spans.items()) if offsets)
 
 
 def _places(offsets: Any) -> str:  # noqa: ANN401 - a mapping
