@@ -321,9 +321,9 @@ def _told(update: Update, start: dict[str, int], stop: Any) -> Any:  # noqa: ANN
 def _spans(start: dict[str, int], stop: dict[str, int]) -> str:
     """Offsets of each topic, over all of its partitions."""
     spans: dict[str, int] = {}
-    for place in start:
+    for place, first in start.items():
         topic = place.rpartition("/")[0]
-        spans[topic] = spans.get(topic, 0) + stop[place] - start[place]
+        spans[topic] = spans.get(topic, 0) + stop[place] - first
     return ", ".join(f"{plural(offsets, 'offset')} of {topic}" for topic, offsets in sorted(spans.items()) if offsets)
 
 
