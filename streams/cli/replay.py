@@ -153,7 +153,7 @@ def _again(config: Config, found: Recorded, wanted: str, update: Update, *, as_j
     if not same:
         note(
             "An alert differs where settings or versions changed since (try --set), or where rows of several "
-            "partitions stored in the same moment were read in another order between two windows"
+            "partitions stored within a tenth of a second were read in another order between two windows"
         )
     return same
 
