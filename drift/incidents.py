@@ -6,9 +6,10 @@ want one message about it. Two causes at once are therefore one incident.
 
 Phases: `started` at the alarm, with the one subject that raised it; `escalated` when the list of everything that has
 changed with it is complete and longer, when a kind of subject joins that was not there (the loss above all), when more
-than twice the features told so far have changed, or when it turns out to hurt; `recovered` at the end. Subjects are
-only ever added, so escalations are at most 1 + 5 (kinds) + log2(features) + 1, and none is told twice. What goes on and
-brings nothing new is counted, not told.
+than twice the features told so far have changed, or when it turns out to hurt; `recovered` at the end, or `closed` by a
+person: then what it was about is settled until nothing differs any more, and only what is not opens another. Subjects
+are only ever added, so escalations are at most 1 + 5 (kinds) + log2(features) + 1, and none is told twice. What goes on
+and brings nothing new is counted, not told.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class _Open:
     repeats: int
     features_told: int
     hurts_told: bool
+    acknowledged: str
+    """By whom, if anybody has."""
     subjects: dict[Subject, IncidentSubject]
     """In the order in which they joined."""
 
@@ -80,6 +83,8 @@ class Incidents:
     def __init__(self, config: IncidentsConfig) -> None:
         self._config = config
         self._open: _Open | None = None
+        self._settled: frozenset[Subject] = frozenset()
+        """What a closed incident was about, as long as it may still differ."""
 
     @property
     def open_incident(self) -> str | None:
@@ -94,6 +99,9 @@ class Incidents:
         """An alarm, with the subject that raised it; while an incident is open it only joins it."""
         if self._open is not None:
             return self.joined(subjects, moment)
+        news = [item for item in subjects if item.subject not in self._settled]
+        if not news:
+            return ()
         self._open = _Open(
             incident=incident_id(self._config.pipeline, moment.cut),
             started_ms=moment.event_ms,
@@ -102,7 +110,8 @@ class Incidents:
             repeats=0,
             features_told=0,
             hurts_told=False,
-            subjects=_merged({}, subjects),
+            acknowledged="",
+            subjects=_merged({}, news),
         )
         self._open.features_told = _features(self._open)
         return (self._phase(self._open, "started", "", moment),)
@@ -111,7 +120,7 @@ class Incidents:
         """Everything that has changed with the alarm, some events after it: told if it is more than was told."""
         incident = self._open
         if incident is None:
-            return ()
+            return self.alarmed(subjects, moment)
         before = len(incident.subjects)
         kinds = self._kinds_joined(incident, subjects)
         if len(incident.subjects) == before:
@@ -120,16 +129,15 @@ class Incidents:
 
     def repeated(self, subjects: Iterable[IncidentSubject], moment: Moment) -> tuple[IncidentPhase, ...]:
         """The evidence has reached the budget again."""
-        if self._open is None:
-            return ()
-        self._open.repeats += 1
+        if self._open is not None:
+            self._open.repeats += 1
         return self.joined(subjects, moment)
 
     def joined(self, subjects: Iterable[IncidentSubject], moment: Moment) -> tuple[IncidentPhase, ...]:
         """More subjects, told if they make the incident another one."""
         incident = self._open
         if incident is None:
-            return ()
+            return self.alarmed(subjects, moment)
         kinds = self._kinds_joined(incident, subjects)
         if kinds:
             return self._escalated(incident, ", ".join(kinds), moment)
@@ -151,10 +159,24 @@ class Incidents:
 
     def ended(self, reason: Literal["quiet", "rebased"], moment: Moment) -> tuple[IncidentPhase, ...]:
         """Nothing differs any more, or what differs is the reference from here on."""
+        self._settled = frozenset()
         if self._open is None:
             return ()
         phase = self._phase(self._open, "recovered", reason, moment)
         self._open = None
+        return (phase,)
+
+    def acknowledge(self, incident: str, by: str) -> None:
+        """Somebody looks after it: said with whatever is told of it from now on. Nothing if it is not open."""
+        if self.open_incident == incident and self._open is not None:
+            self._open.acknowledged = by
+
+    def closed(self, incident: str, by: str, moment: Moment) -> tuple[IncidentPhase, ...]:
+        """A person ends it, and wants to hear no more of what it is about; nothing if it is not open."""
+        if self._open is None or self._open.incident != incident:
+            return ()
+        phase = self._phase(self._open, "closed", by, moment)
+        self._settled, self._open = frozenset(self._open.subjects), None
         return (phase,)
 
     def now(self, moment: Moment) -> IncidentPhase | None:
@@ -163,14 +185,16 @@ class Incidents:
 
     def snapshot(self) -> dict[str, Any]:
         """What `restore` needs, of plain types that msgpack takes; a copy."""
+        settled = [asdict(subject) for subject in sorted(self._settled, key=str)]
         if self._open is None:
-            return {"open": None}
+            return {"open": None, "settled": settled}
         plain = {name: getattr(self._open, name) for name in _Open.__slots__ if name != "subjects"}
-        return {"open": {**plain, "subjects": [asdict(subject) for subject in self._open.subjects.values()]}}
+        subjects = [asdict(subject) for subject in self._open.subjects.values()]
+        return {"open": {**plain, "subjects": subjects}, "settled": settled}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on from `snapshot`, as if never stopped."""
-        self._open = None
+        self._open, self._settled = None, frozenset(Subject(**plain) for plain in snapshot["settled"])
         if snapshot["open"] is not None:
             plain = dict(snapshot["open"])
             subjects = {item.subject: item for item in map(subject_of, plain.pop("subjects"))}
@@ -206,6 +230,7 @@ class Incidents:
             events=moment.event - incident.event,
             repeats=incident.repeats,
             harm=moment.harm,
+            acknowledged=incident.acknowledged,
         )
 
     def _severity(self, incident: _Open, moment: Moment) -> Severity:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from drift.evidence import Subject, SubjectKind
 from drift.harm import Harm
 
-PhaseName = Literal["started", "escalated", "recovered"]
+PhaseName = Literal["started", "escalated", "recovered", "closed"]
 Severity = Literal["info", "warning", "critical"]
 
 TITLE_NAMES_MAX = 3
@@ -69,7 +69,8 @@ class IncidentPhase:
     """Hash of the pipeline and the cut it started at."""
     phase: PhaseName
     reason: str
-    """What made this phase: `loss`, `features: 6`, `hurts` (escalated), `quiet`, `rebased` (recovered), else empty."""
+    """What made this phase: `loss`, `features: 6`, `hurts` (escalated), `quiet`, `rebased` (recovered), who closed it,
+    else empty."""
     severity: Severity
     title: str
     """One line for a person. Feature names are the only foreign text in it."""
@@ -87,6 +88,8 @@ class IncidentPhase:
     repeats: int
     """How often the evidence has reached the budget again; nobody was told."""
     harm: Harm
+    acknowledged: str = ""
+    """By whom, if anybody has."""
 
 
 def subject_of(plain: Mapping[str, Any]) -> IncidentSubject:

@@ -90,7 +90,7 @@ class RetrainPolicy:
         """A phase of an incident: it may give cause for a request, or take it away."""
         if phase.incident == self._asked:
             return
-        if phase.phase == "recovered":
+        if phase.phase in {"recovered", "closed"}:
             self._wanting = 0 if phase.reason == "rebased" else self._wanting
             self._cause = self._cause if phase.reason == "rebased" else None
             return

@@ -49,7 +49,11 @@ TOPICS: Mapping[str, About] = {
     "alerts": About("send", "monitor", "Alert", "One phase of one incident.", "the incident"),
     "retrain": About("send", "monitor", "Retrain request", "Fit a model anew, and on what.", "the model"),
     "control": About(
-        "receive", "monitor", "Control", "Nothing yet: kept for acknowledging and promoting.", "the subject"
+        "receive",
+        "monitor",
+        "Instruction",
+        "What a person asks: acknowledge, close, silence, rebase.",
+        "the incident, or none",
     ),
     "dead-letters": About(
         "send",
@@ -170,8 +174,8 @@ def _schema(config: Config, role: str) -> dict[str, Any]:
         "features": config.mapping.features != EventMapping(),
         "labels": config.mapping.labels != LabelMapping(),
     }
-    if role == "control" or foreign.get(role, False):
-        words = f"Yours: [mapping.{role}] says where in it our fields are." if role != "control" else "Not yet."
+    if foreign.get(role, False):
+        words = f"Yours: [mapping.{role}] says where in it our fields are."
         return {"$schema": DIALECT, "type": "object", "description": words}
     text = json.dumps(schemas()[role])
     place = f"#/components/messages/{role}/payload/schema/$defs/"

@@ -162,6 +162,18 @@ class BudgetMetrics(msgspec.Struct, frozen=True):
     """None if it is not watched."""
 
 
+class Histogram(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Rows per bin of the reference and of the window, to be looked at: no verdict rests on it."""
+
+    reference: list[Offset]
+    current: list[Offset]
+    values: list[str] = []
+    """One bin for each, in this order, and a last one for all others. Empty for numbers, whose inner bins are of one
+    width from `low` to `high`; the first and the last bin hold what lies beyond."""
+    low: float = 0.0
+    high: float = 0.0
+
+
 class ColumnMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature, or one of the model's own streams, in one window."""
 
@@ -179,6 +191,8 @@ class ColumnMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     out_of_range_share: float = 0.0
     budget: ColumnStanding | None = None
     """None for a column that is shown only."""
+    histogram: Histogram | None = None
+    """At most 16 bins; of the 30 columns that stand farthest from the reference."""
 
 
 class WindowMetrics(msgspec.Struct, frozen=True):
@@ -230,7 +244,7 @@ class Alert(msgspec.Struct, frozen=True):
     id: str
     """`<incident>/<phase>/<count>`: the same phase told twice has the same id."""
     incident: str
-    phase: Literal["started", "escalated", "recovered"]
+    phase: Literal["started", "escalated", "recovered", "closed"]
     severity: Literal["info", "warning", "critical"]
     title: str
     """One line for a person."""
@@ -255,6 +269,31 @@ class Alert(msgspec.Struct, frozen=True):
     report: str | None
     """Where the Evidently report will be, once rendered."""
     reason: str = ""
+    acknowledged: str = ""
+    """By whom, if anybody has."""
+    v: int = 1
+
+
+ENDS = frozenset({"recovered", "closed"})
+"""Phases after which an incident is over: by itself, or by a person."""
+
+
+class Instruction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`control`: what a person asks of the monitor, which acts on it where it stands in the order of record times."""
+
+    id: Id
+    """Chosen by who asks."""
+    action: Literal["acknowledge", "close", "silence", "unsilence", "rebase"]
+    """`acknowledge` and `close` an incident, `silence` subjects for a time and `unsilence` them, `rebase`: take a new
+    reference from here on."""
+    incident: str = ""
+    """Which, to acknowledge or to close."""
+    subjects: list[Annotated[str, msgspec.Meta(max_length=200)]] = []
+    """Which, to silence: `feature:amount`, with what is missing or new in it, `loss`."""
+    until_ms: int = 0
+    """Of a silence: events of this record time are heard again."""
+    by: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    note: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     v: int = 1
 
 
@@ -290,6 +329,7 @@ WIRE: dict[str, type[msgspec.Struct]] = {
     "metrics": WindowMetrics,
     "alerts": Alert,
     "retrain": RetrainRequest,
+    "control": Instruction,
 }
 """The struct of each topic whose records are JSON; dead letters are the original bytes."""
 

@@ -19,7 +19,7 @@ def told_again(pipeline, evidence):
     for ends in sorted(told, key=lambda offsets: sum(offsets.values())):
         for side in watch.merge.inputs:
             end = ends[f"{side.topic}/{side.partition}"]
-            rows = [row for row in logs[side.topic][side.partition] if side.read <= row.offset < end]
+            rows = [row for row in logs.get(side.topic, [[]])[side.partition] if side.read <= row.offset < end]
             assert side.feed(side.read, end, rows)
             side.end = end
         while (seen := watch.step(1_000)) is not None:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=False)
 
-_MARKS = {"started": "●", "escalated": "▲", "recovered": "✓"}
+_MARKS = {"started": "●", "escalated": "▲", "recovered": "✓", "closed": "✓"}
 
 
 @app.command(epilog="Examples:  millrace alerts   |   millrace alerts --follow   |   millrace alerts --since 1h --json")
 @spread
 def alerts(wanted: Wanted, config: ConfigOption = CONFIG, override: SetOption = None) -> None:
-    """Show alerts: each phase of an incident (started, escalated, recovered) is one.
+    """Show alerts: each phase of an incident (started, escalated, recovered, closed) is one.
 
     In a pipe each is one line, tab-separated: time, severity, phase, incident, title, since, subjects, hurt, model,
     report, cut. Reading leaves nothing on the broker; an alert may come twice after a crash, under the same id.
@@ -69,12 +69,14 @@ def alert_block(config: Config, alert: Alert, told_ms: int) -> Any:  # noqa: ANN
     from rich.console import Group
     from rich.text import Text
 
-    recovered = alert.phase == "recovered"
-    style = "bold green" if recovered else SEVERITY_STYLES[alert.severity]
+    from streams.messages import ENDS
+
+    over = alert.phase in ENDS
+    style = "bold green" if over else SEVERITY_STYLES[alert.severity]
     head = Text.assemble(
         (f"{_MARKS[alert.phase]} {alert.phase}", style),
         " ",
-        (alert.severity, "dim" if recovered else style),
+        (alert.severity, "dim" if over else style),
         "  ",
         (one_line(alert.title), "bold"),
     )

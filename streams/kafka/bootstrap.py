@@ -13,7 +13,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+):(?P<port>\d{1
 
 
 def bootstrap_servers(config: Config) -> list[str]:
-    """`host:port`, at least one. Raises ConfigError for what is none, UnreachableError if the local broker does not run."""
+    """`host:port`, at least one. ConfigError for what is none, UnreachableError if the local broker is down."""
     if config.kafka.bootstrap.strip() != LOCAL:
         return parse_addresses(config.kafka.bootstrap)
     status = broker_status(config.path(config.kafka.local_folder))

@@ -236,10 +236,8 @@ class Member(ABC):
                 except Exception as error:  # noqa: BLE001 - an agent that raises drops its event and stalls for 5 s
                     self.fail(error)
 
-        sizes = self.config.topics
-        self.app.sizes |= {
-            self.config.topic(role): sizes.shards if role == "examples" else sizes.partitions for role in roles
-        }
+        sizes = {"examples": self.config.topics.shards, "control": 1}
+        self.app.sizes |= {self.config.topic(role): sizes.get(role, self.config.topics.partitions) for role in roles}
         topics = self.app.topic(*(self.config.topic(role) for role in roles), schema=ChunkSchema(), acks=False)
         self.app.agent(topics, name=name)(agent)
 

@@ -35,7 +35,7 @@ class Monitor(Member):
         """By this process, for those who watch it."""
         self.watch: OwnedWatch | None = None
         """While it is the active one."""
-        self.read("watch", ("predictions", "examples"), self._feed)
+        self.read("watch", ("predictions", "examples", "control"), self._feed)
 
     def services(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Beside the agent."""

@@ -51,7 +51,7 @@ class Cut(NamedTuple):
 
 
 class OwnedWatch(Owned[Cut]):
-    """Every partition of `predictions` and `examples`, from assignment to revocation."""
+    """Every partition of `predictions`, `examples` and `control`, from assignment to revocation."""
 
     def __init__(self, monitor: Monitor) -> None:
         super().__init__(monitor, NAME)
@@ -101,7 +101,7 @@ class OwnedWatch(Owned[Cut]):
         """A first start: at the beginning of the logs, with the reference of the config's file if it names one."""
         config, store = self.monitor.config, self.monitor.store
         await self._refuse_outputs_without_state(consumer)
-        roles = [("predictions", config.topics.partitions), ("examples", config.topics.shards)]
+        roles = [("predictions", config.topics.partitions), ("examples", config.topics.shards), ("control", 1)]
         places = [(config.topic(role), number) for role, count in roles for number in range(count)]
         starts = {f"{topic}/{number}": (await bounds(consumer, topic, number))[0] for topic, number in places}
         reference = await asyncio.to_thread(reference_from_file, config)

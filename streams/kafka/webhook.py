@@ -25,8 +25,10 @@ from streams.config_observing import WebhookConfig
 from streams.errors import BrokerError, ConfigError
 from streams.kafka.admin import Admin
 from streams.kafka.dead_letters import dead_letter
+from streams.kafka.reachable import watch_broker
 from streams.kafka.reading import bounds, read_through, reader
 from streams.kafka.security import client_settings
+from streams.messages import ENDS
 from streams.observability.families import Figures
 from streams.observability.health import Condition
 from streams.observability.posting import post, wait_s
@@ -71,7 +73,7 @@ class Memory:
         if alert.id in self._ids:
             return "repeated"
         loud = SEVERITIES.index(alert.severity) >= self._least
-        return "delivered" if loud or (alert.phase == "recovered" and alert.incident in self._heard) else "skipped"
+        return "delivered" if loud or (alert.phase in ENDS and alert.incident in self._heard) else "skipped"
 
     def remember(self, alert: Told) -> None:
         """It is dealt with."""
@@ -135,8 +137,12 @@ class Webhook:
             consumer.subscribe([self.topic], listener=_Beginning(self, consumer))
             await consumer.start()
             stack.push_async_callback(consumer.stop)
+            watching = asyncio.create_task(watch_broker(producer.client, lambda: _in_group(consumer)))
+            stack.callback(watching.cancel)
             log.info("webhook_ready", topic=self.topic, format=settings.format)
             while not stop.is_set():
+                if watching.done():
+                    watching.result()  # the group is lost for good: another start will find it
                 for place, rows in (await consumer.getmany(timeout_ms=POLL_MS, max_records=1)).items():
                     await self._turn(consumer, producer, place, rows[0], stopping)
                 self._look(consumer)
@@ -218,6 +224,11 @@ class Webhook:
         figures.add("millrace_webhook_tries_total", self.tries)
         figures.add("millrace_webhook_lag_records", self.lag)
         return figures
+
+
+def _in_group(consumer: Any) -> bool:
+    """Whether the group's coordinator is known."""
+    return consumer._coordinator.coordinator_id is not None  # noqa: SLF001 - it has no public word for this
 
 
 def _read(row: Any) -> Told | None:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from streams.config_observing import WebhookConfig
+from streams.messages import ENDS
 
 SEVERITIES = ("info", "warning", "critical")
 SUBJECTS_MAX = 5
@@ -22,7 +23,12 @@ _SLACK_CHARS_MAX = 2_900
 """Of a section: Slack refuses the whole message above 3,000."""
 _SUMMARY_CHARS_MAX = 1_024
 """PagerDuty's bound; its key may have 255."""
-_MARKS = {"started": ":red_circle:", "escalated": ":rotating_light:", "recovered": ":large_green_circle:"}
+_MARKS = {
+    "started": ":red_circle:",
+    "escalated": ":rotating_light:",
+    "recovered": ":large_green_circle:",
+    "closed": ":white_check_mark:",
+}
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -30,7 +36,7 @@ class Told(msgspec.Struct, frozen=True):
 
     id: str
     incident: str
-    phase: Literal["started", "escalated", "recovered"]
+    phase: Literal["started", "escalated", "recovered", "closed"]
     severity: Literal["info", "warning", "critical"]
     title: str
     since_ms: int
@@ -96,7 +102,7 @@ def pagerduty(pipeline: str, alert: Told, routing_key: str) -> dict[str, Any]:
     incident = f"millrace/{pipeline}/{alert.incident}"
     return {
         "routing_key": routing_key,
-        "event_action": "resolve" if alert.phase == "recovered" else "trigger",
+        "event_action": "resolve" if alert.phase in ENDS else "trigger",
         "dedup_key": incident if len(incident) <= 255 else hashlib.sha256(incident.encode()).hexdigest(),  # noqa: PLR2004
         "client": "millrace",
         "payload": {

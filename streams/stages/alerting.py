@@ -18,11 +18,14 @@ from drift.retrain import RetrainPolicy
 from drift.retrain import RetrainRequest as Request
 from drift.window import SlidingWindow
 from streams.config import Config
-from streams.messages import Cut
+from streams.messages import Cut, Instruction
 from streams.stages import telling
 from streams.stages.places import Places
 from streams.stages.seen import ReportDue, Seen
 from streams.stages.watch_settings import Columns, retrain_config
+
+SILENCES_MAX = 1_000
+"""Held at a time; those that end last."""
 
 
 class Scene(Protocol):
@@ -55,6 +58,8 @@ class Alerting:
         self.retrain = RetrainPolicy(retrain_config(config))
         self.examples = ExampleIndex()
         self.places = Places()
+        self.silences: dict[str, int] = {}
+        """Subjects nobody is told of, and until when in stream time."""
         self.told: list[str] = []
         """Ids of the alerts and requests since the last window."""
         self.event = 0
@@ -89,11 +94,30 @@ class Alerting:
         incidents = self.incidents
         if isinstance(finding, Alarm):
             self.harm.begin(min(subject.since_ms for subject in subjects))
+        subjects = [item for item in subjects if not self._silent(item.subject)]
+        if isinstance(finding, Alarm):
             self._tell(lambda moment: incidents.alarmed(subjects, moment), seen)
         elif isinstance(finding, Listing):
             self._tell(lambda moment: incidents.listed(subjects, moment), seen)
         else:
             self._tell(lambda moment: incidents.repeated(subjects, moment), seen)
+
+    def asked(self, said: Instruction, seen: Seen) -> None:
+        """What a person asks, as of this row. What does not fit, such as an incident that is over, changes nothing."""
+        if said.action == "acknowledge":
+            self.incidents.acknowledge(said.incident, said.by or "somebody")
+        elif said.action == "close":
+            self._tell(lambda moment: self.incidents.closed(said.incident, said.by or "somebody", moment), seen)
+        elif said.action == "silence":
+            self.silences.update(dict.fromkeys(said.subjects[:SILENCES_MAX], said.until_ms))
+            self.silences = dict(sorted(self.silences.items(), key=_until)[-SILENCES_MAX:])
+        elif said.action == "unsilence":
+            for name in said.subjects:
+                self.silences.pop(name, None)
+
+    def _silent(self, subject: Subject) -> bool:
+        name = f"feature:{subject.name}" if subject.kind == "quality" else str(subject)
+        return self.silences.get(name, 0) > self.event_ms
 
     def end(self, reason: Literal["quiet", "rebased"], seen: Seen) -> None:
         """The open incident, if there is one, is over."""
@@ -163,6 +187,7 @@ class Alerting:
             "retrain": self.retrain.snapshot(),
             "examples": self.examples.snapshot(),
             "places": self.places.snapshot(),
+            "silences": self.silences,
             "told": self.told,
             "event": self.event,
             "event_ms": self.event_ms,
@@ -172,4 +197,9 @@ class Alerting:
         """Go on from what `dump` gave."""
         for name in ("incidents", "harm", "retrain", "examples", "places"):
             getattr(self, name).restore(saved[name])
-        self.told, self.event, self.event_ms = list(saved["told"]), saved["event"], saved["event_ms"]
+        self.silences, self.told = dict(saved["silences"]), list(saved["told"])
+        self.event, self.event_ms = saved["event"], saved["event_ms"]
+
+
+def _until(silence: tuple[str, int]) -> tuple[int, str]:
+    return silence[1], silence[0]

@@ -1,4 +1,4 @@
-"""What the monitor hears: rows of `predictions` and `examples` as records, each counted once, with what is watched."""
+"""What the monitor hears: predictions and examples, each counted once, with what is watched; and what people ask."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import msgspec
 from learners.features import FeatureGuard
 from learners.loss import example_loss
 from streams.config import Config
-from streams.messages import Example, Prediction
+from streams.messages import Example, Instruction, Prediction
 from streams.stages.learn import Learnt
 from streams.stages.merge import Turn
 from streams.stages.watch_settings import CONFIDENCE, PREDICTION, column_of
 from streams.state.intervals import Intervals
 
-PREDICTIONS, EXAMPLES = 0, 1  # ranks: at the same millisecond the prediction goes first
+PREDICTIONS, EXAMPLES, CONTROL = 0, 1, 2  # ranks: at the same millisecond the prediction goes first
 _PREDICTION: Callable[[bytes], Prediction] = msgspec.json.Decoder(Prediction).decode
 _EXAMPLE: Callable[[bytes], Example] = msgspec.json.Decoder(Example).decode
+_INSTRUCTION: Callable[[bytes], Instruction] = msgspec.json.Decoder(Instruction).decode
 
 
 class Item(NamedTuple):
     """One row on its way through a step."""
 
     turn: Turn
-    record: Prediction | Example | None = None
+    record: Prediction | Example | Instruction | None = None
     """None for one that says nothing new."""
     values: Mapping[str, object] = MappingProxyType({})
     """Of a prediction: its columns."""
@@ -59,15 +60,17 @@ class Hearing:
                 return Item(turn)
             loss = None if record.kind == "correction" else example_loss(self.target, record.label, record)
             return Item(turn, record, loss=loss)
-        return Item(turn)
+        return Item(turn, record)
 
-    def _read(self, rank: int, value: bytes) -> Prediction | Example | None:
+    def _read(self, rank: int, value: bytes) -> Prediction | Example | Instruction | None:
         """None for somebody else's record in a topic of ours: `millrace topics check` is for that."""
         try:
             if rank == PREDICTIONS:
                 said = _PREDICTION(value)
                 self._guard.check(said.features)
                 return said
+            if rank == CONTROL:
+                return _INSTRUCTION(value)
             example = _EXAMPLE(value)
             self.target.parse(example.label)
         except (msgspec.DecodeError, ValueError, RecursionError):

@@ -113,6 +113,7 @@ def alert(phase: IncidentPhase, cut: Cut, since: Mapping[str, int], served: tupl
         version=served[1],
         report=report_place(phase.incident) if config.reports.on_incident else None,
         reason=phase.reason,
+        acknowledged=phase.acknowledged,
     )
 
 

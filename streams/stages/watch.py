@@ -1,10 +1,11 @@
 """Watch: the stage that sees every prediction and example of a pipeline, keeps its false-alarm budget and tells people.
 
-It merges `predictions` and `examples` by record time. Each row is judged by the budget: an alarm opens an incident at
-the very row that raised it, whatever windows are shown and however the rows come. Beside that the last rows are kept as
-a window, and every `slide_rows` predictions it is compared with the reference and shown. What people act on goes into
-the outbox, to be published once the checkpoint that holds it is durable. The cut (next offset of every input) names a
-row for ever: ids derive from it, and the same rows can be read again.
+It merges `predictions`, `examples` and `control` by record time. Each row is judged by the budget: an alarm opens an
+incident at the very row that raised it, whatever windows are shown and however the rows come; what people ask for is
+done at its row, too. Beside that the last rows are kept as a window, and every `slide_rows` predictions it is compared
+with the reference and shown. What people act on goes into the outbox, to be published once the checkpoint that holds it
+is durable. The cut (next offset of every input) names a row for ever: ids derive from it, and the same rows can be read
+again.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from drift.reference import Reference
 from drift.window import SlidingWindow, WindowConfig
 from learners.scores import PrequentialScores
 from streams.config import Config
-from streams.messages import Cut, Example, Prediction, WindowMetrics
+from streams.messages import Cut, Example, Instruction, Prediction, WindowMetrics
 from streams.stages import telling
 from streams.stages.alerting import Alerting
 from streams.stages.detecting import Detecting
-from streams.stages.hearing import EXAMPLES, PREDICTIONS, Hearing, Item
+from streams.stages.hearing import CONTROL, EXAMPLES, PREDICTIONS, Hearing, Item
 from streams.stages.label_delays import LabelDelays
 from streams.stages.merge import Input, Merge, Turn, positions_of
 from streams.stages.seen import ReportDue, Seen
@@ -98,6 +99,7 @@ class Watch:
         topics = self.config.topics
         places = [(self.config.topic("predictions"), p, PREDICTIONS) for p in range(topics.partitions)]
         places += [(self.config.topic("examples"), shard, EXAMPLES) for shard in range(topics.shards)]
+        places += [(self.config.topic("control"), 0, CONTROL)]
         return [
             Input(t, p, rank, positions_of(saved["next"], t, p, 0), positions_of(saved["high_ms"], t, p, 0))
             for t, p, rank in places
@@ -118,6 +120,9 @@ class Watch:
             items.append(item)
             if item.loss is not None:
                 self.budget.example(item.loss)
+            if isinstance(item.record, Instruction):  # as of this row: none may be judged ahead of it
+                self._take(items, seen)
+                items, until_window = [], self.rows_due
             if not isinstance(item.record, Prediction):
                 continue
             self.budget.event(item.values, item.record.event_ms)
@@ -142,6 +147,8 @@ class Watch:
             elif isinstance(record, Example):
                 examples += item.loss is not None
                 self._example(record, item.loss, turn, examples, seen)
+            elif isinstance(record, Instruction):
+                self._asked(record, seen)
             while findings and (findings[0].event, findings[0].example) == (events, examples):
                 self._found(findings.popleft(), seen)
             if self.reference is not None and self.rows_due <= 0:
@@ -191,6 +198,12 @@ class Watch:
         self.alerting.found(finding, seen)
         if isinstance(finding, Over) and finding.reason == "rebased":
             self._drop_reference()
+
+    def _asked(self, said: Instruction, seen: Seen) -> None:
+        if said.action != "rebase":
+            self.alerting.asked(said, seen)
+        elif self.budget.events:  # what was asked of an earlier history is none of this one's business
+            self.rebase(seen)
 
     def rebase(self, seen: Seen) -> None:
         """Forget the reference and collect a new one; an open incident ends. Between two steps."""

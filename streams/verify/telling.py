@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import msgspec
 
-from streams.messages import Alert, Cut, RetrainRequest
+from streams.messages import ENDS, Alert, Cut, RetrainRequest
 from streams.verify.evidence import Checkpoint, Evidence, outbox_of
 from streams.verify.findings import Findings, Promise
 from streams.verify.windows import Told, Window
 
 Record = TypeVar("Record", Alert, RetrainRequest)
+_PHASES = ("started", "escalated", "recovered", "closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +182,17 @@ def _incident_id(pipeline: str, cut: str) -> str:
 
 
 def _stories(heard: Iterable[tuple[Alert, str]], promise: Promise) -> None:
-    """Each incident starts once, escalates by numbers from 1, and tells nothing after it has recovered."""
+    """Each incident starts once, escalates by numbers from 1, and tells nothing after its end."""
     stories: dict[str, list[tuple[int, Alert, str]]] = {}
     for alert, at in heard:
         stories.setdefault(alert.incident, []).append((_age(alert.cut), alert, at))
     for incident, story in stories.items():
-        story.sort(key=lambda each: (each[0], ("started", "escalated", "recovered").index(each[1].phase), each[1].id))
+        story.sort(key=lambda each: (each[0], _PHASES.index(each[1].phase), each[1].id))
         if story[0][1].id != f"{incident}/started/1":
             promise.breaks(story[0][2], f"{incident} has {story[0][1].phase} before it started")
         for _, alert, at in story[:-1]:
-            if alert.phase == "recovered":
-                promise.breaks(at, f"{incident} goes on after it has recovered")
+            if alert.phase in ENDS:
+                promise.breaks(at, f"{incident} goes on after it has {alert.phase}")
         escalated = [(int(alert.id.rpartition("/")[2]), at) for _, alert, at in story if _numbered(alert)]
         for must, (number, at) in enumerate(sorted(escalated), 1):
             if number != must:

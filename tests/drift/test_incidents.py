@@ -43,6 +43,7 @@ STEPS = st.lists(
         st.tuples(st.sampled_from(["alarmed", "listed", "repeated"]), st.lists(SUBJECTS, min_size=1, max_size=4)),
         st.tuples(st.just("hurts"), st.sampled_from([UNKNOWN, WORSE])),
         st.tuples(st.just("ended"), st.sampled_from(["quiet", "rebased"])),
+        st.tuples(st.sampled_from(["acknowledge", "closed"]), st.sampled_from(["ada", "bob"])),
     ),
     max_size=30,
 )
@@ -58,6 +59,11 @@ def step(incidents, number, what, told):
         return incidents.hurts(moment(number, told))
     if what == "ended":
         return incidents.ended(told, moment(number))
+    if what == "acknowledge":
+        incidents.acknowledge(incidents.open_incident or "", told)
+        return ()
+    if what == "closed":
+        return incidents.closed(incidents.open_incident or "", told, moment(number))
     return getattr(incidents, what)(told, moment(number))
 
 
@@ -183,9 +189,53 @@ def test_ids_are_of_the_pipeline_and_the_cut():
     assert first.id == f"{first.incident}/started/1"
 
 
-def test_without_an_alarm_nothing_is_told():
-    """Neither a listing nor an end nor harm opens an incident."""
-    assert phases(("listed", [LOSS]), ("repeated", [LOSS]), ("hurts", WORSE), ("ended", "quiet")) == []
+def test_without_a_change_nothing_is_told():
+    """Neither an end nor harm opens an incident."""
+    assert phases(("hurts", WORSE), ("ended", "quiet"), ("closed", "ada")) == []
+
+
+@pytest.mark.parametrize("word", ["listed", "repeated"])
+def test_what_shows_with_an_alarm_that_nobody_was_told_of_opens_one(word):
+    """The alarm was about a silenced feature; what is not silenced must not be lost with it."""
+    assert names(phases((word, [LOSS]), ("ended", "quiet"))) == [("started", ""), ("recovered", "quiet")]
+
+
+def test_a_closed_incident_is_over_and_what_it_was_about_settled():
+    """By a person: the same change tells nobody any more, another one does, under an id of its own."""
+    a, b = feature("a"), feature("b")
+    found = phases(
+        ("alarmed", [a]), ("closed", "ada"), ("repeated", [a]), ("hurts", WORSE), ("listed", [a, b]), ("repeated", [a])
+    )
+
+    assert names(found) == [("started", ""), ("closed", "ada"), ("started", "")]
+    assert found[0].incident == found[1].incident != found[2].incident
+    assert found[2].subjects == (b,)
+
+
+def test_what_was_settled_may_change_again_once_it_was_quiet():
+    """Or a closed incident would silence its features for ever."""
+    a = [feature("a")]
+    found = phases(("alarmed", a), ("closed", "ada"), ("ended", "quiet"), ("alarmed", a))
+
+    assert names(found) == [("started", ""), ("closed", "ada"), ("started", "")]
+
+
+def test_who_looks_after_an_incident_is_said_from_then_on():
+    """And of the next one nobody does."""
+    a = [feature("a")]
+    found = phases(("alarmed", a), ("acknowledge", "ada"), ("repeated", [LOSS]), ("ended", "quiet"), ("alarmed", a))
+
+    assert [phase.acknowledged for phase in found] == ["", "ada", "ada", ""]
+
+
+def test_another_incident_than_the_open_one_is_left_alone():
+    """Somebody asks late: what was meant is over."""
+    incidents = Incidents(CONFIG)
+    incidents.alarmed([feature("a")], moment(1))
+    incidents.acknowledge("another", "ada")
+
+    assert incidents.closed("another", "ada", moment(2)) == ()
+    assert [phase.acknowledged for phase in incidents.ended("quiet", moment(3))] == [""]
 
 
 @given(STEPS)
@@ -198,7 +248,7 @@ def test_no_id_is_told_twice_and_stories_are_in_order(steps):
         escalated = [f"{story[0].incident}/escalated/{n}" for n in range(1, len(story) + 1)]
         ids = [phase.id for phase in story]
         assert ids[0] == f"{story[0].incident}/started/1"
-        middle = ids[1:-1] if story[-1].phase == "recovered" else ids[1:]
+        middle = ids[1:-1] if story[-1].phase in {"recovered", "closed"} else ids[1:]
         assert middle == escalated[: len(middle)]
         for before, after in itertools.pairwise(story):
             assert {item.subject for item in before.subjects} <= {item.subject for item in after.subjects}

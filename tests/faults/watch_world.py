@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.config import Config
-from streams.messages import Example, Output, Prediction, encode
+from streams.messages import Example, Instruction, Output, Prediction, encode
 from streams.stages.watch import Watch
 from streams.stages.watch_state import WatchState, load_watch, pack_watch
 from streams.state.claims import adopt, still_owner
@@ -62,7 +62,10 @@ class WatchWorld:
         self.random, self.ties = random.Random(seed), ties
         self.process_class = process or MonitorProcess
         self.store = Store(f"memory://{uuid.uuid4()}", Keyring(b"k" * 32), keep=2)
-        self.logs = {("sim.predictions", p): [] for p in range(PARTITIONS)} | {("sim.examples", 0): []}
+        self.logs = {("sim.predictions", p): [] for p in range(PARTITIONS)} | {
+            ("sim.examples", 0): [],
+            ("sim.control", 0): [],
+        }
         self.told = []
         self.clock, self.mean, self.sources = 0, 0.0, [0] * PARTITIONS
         self.owner, self.zombies = None, []
@@ -79,7 +82,7 @@ class WatchWorld:
         p = self.random.randrange(PARTITIONS)
         source, features = self.sources[p], {"x": self.random.gauss(self.mean, 1)}
         self.sources[p] += 1
-        said = Prediction(f"e{p}-{source}", features, "no", LIKELY, "c", 1, BASELINES, source, self.clock, 0, None)
+        said = Prediction(f"e{p}-{source}", features, "no", LIKELY, "c", 1, BASELINES, source, self.clock)
         self.append("sim.predictions", p, encode(said))
         if self.random.random() < 0.1:
             self.append("sim.predictions", p, encode(said))  # said twice after a crash of the worker
@@ -88,6 +91,15 @@ class WatchWorld:
             whole = msgspec.structs.asdict(said) | label
             self.append("sim.examples", 0, encode(msgspec.convert(whole, Example)))
 
+    def ask(self):
+        """Somebody asks for something, mostly about what was told last."""
+        action = self.random.choice(("acknowledge", "close", "close", "silence", "unsilence", "rebase"))
+        alerts = self.ids("sim.alerts")
+        incident = alerts[-1].partition("/")[0] if alerts and self.random.random() < 0.9 else "another"
+        until_ms = self.clock + self.random.randrange(200)
+        asked = Instruction(f"ask{len(self.logs['sim.control', 0])}", action, incident, ["feature:x"], until_ms, "ada")
+        self.append("sim.control", 0, encode(asked))
+
     def run(self, steps=700):
         """One schedule; at its end the last owner finishes."""
         chance = self.random
@@ -95,7 +107,9 @@ class WatchWorld:
         for _ in range(steps):
             draw = chance.random()
             actor = chance.choice(self.zombies) if self.zombies and chance.random() < 0.2 else self.owner
-            if draw < 0.55:
+            if draw < 0.01:
+                self.ask()
+            elif draw < 0.55:
                 self.produce()
             elif draw < 0.97:
                 actor.act()

@@ -2,6 +2,7 @@
 
 import random
 from functools import cache
+from itertools import zip_longest
 
 import msgspec
 from protocol_world import Row
@@ -102,7 +103,8 @@ def stream(rows, seed=1, shift=10**9, turn=10**9):
 
 
 def feed(watch, logs):
-    for side, log in zip(watch.merge.inputs, logs, strict=True):
+    """Those of the two partitions of predictions, of examples and, if there is a fourth, of control."""
+    for side, log in zip_longest(watch.merge.inputs, logs, fillvalue=[]):
         side.feed(side.next, len(log), log[side.next :])
         side.end = len(log)
     return watch
