@@ -45,9 +45,7 @@ class Asked:
     ] = None
     inject: Annotated[
         str | None,
-        typer.Option(
-            "--inject", metavar="KIND:FEATURE:SIZE", help="A known change, such as shift:amount:0.5 or swap:label:0.1."
-        ),
+        typer.Option("--inject", metavar="KIND:FEATURE:SIZE", help="A known change, such as shift:amount:0.5."),
     ] = None
     inject_after: Annotated[
         int | None,
