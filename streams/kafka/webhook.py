@@ -26,7 +26,6 @@ from streams.errors import BrokerError, ConfigError
 from streams.kafka.admin import Admin
 from streams.kafka.dead_letters import dead_letter
 from streams.kafka.reachable import watch_broker
-from streams.kafka.reachable import watch_broker
 from streams.kafka.reading import bounds, read_through, reader
 from streams.kafka.security import client_settings
 from streams.messages import ENDS
@@ -225,11 +224,6 @@ class Webhook:
         figures.add("millrace_webhook_tries_total", self.tries)
         figures.add("millrace_webhook_lag_records", self.lag)
         return figures
-
-
-def _in_group(consumer: Any) -> bool:
-    """Whether the group's coordinator is known."""
-    return consumer._coordinator.coordinator_id is not None  # noqa: SLF001 - it has no public word for this
 
 
 def _in_group(consumer: Any) -> bool:
