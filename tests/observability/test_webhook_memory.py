@@ -11,7 +11,7 @@ ALERTS = st.builds(
         f"{incident}/{phase}/{count}", incident, phase, severity, "t", 0, "m", 1
     ),
     st.sampled_from("abc"),
-    st.sampled_from(["started", "escalated", "recovered"]),
+    st.sampled_from(["started", "escalated", "recovered", "closed"]),
     st.sampled_from(SEVERITIES),
     st.integers(1, 2),
 )
@@ -66,6 +66,8 @@ def test_an_end_follows_its_beginning_and_none_comes_without():
     quiet = [told("b", "started", "info"), told("b", "recovered", "info")]
 
     assert posted([*story, *quiet], "warning") == story[1:]
+    by_hand = [told("c", "started", "critical"), told("c", "closed", "info")]
+    assert posted(by_hand, "warning") == by_hand
 
 
 def test_memory_is_bounded():

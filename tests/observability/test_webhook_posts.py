@@ -18,7 +18,7 @@ from observability_receiver import Receiver
 from pydantic import ValidationError
 
 from streams.config_observing import WebhookConfig
-from streams.messages import encode
+from streams.messages import ENDS, encode
 from streams.observability.posting import NEVER, post, wait_s
 from streams.observability.webhook_formats import Told, pagerduty, post_of, read_alert, slack, subject_lines
 
@@ -99,13 +99,14 @@ def test_slack_shows_foreign_text_and_does_nothing_with_it(title, subject):
 
 def test_pagerduty_opens_and_closes_one_alert_for_an_incident():
     """Every phase has one key, so a repeat opens nothing; the end resolves it."""
-    started, worse, over = (
+    started, worse, *over = (
         pagerduty("shop", told(phase=phase, severity=severity), "key")
-        for phase, severity in (("started", "warning"), ("escalated", "critical"), ("recovered", "critical"))
+        for phase, severity in (("started", "warning"), ("escalated", "critical"), *((end, "info") for end in ENDS))
     )
 
-    assert [event["event_action"] for event in (started, worse, over)] == ["trigger", "trigger", "resolve"]
-    assert {event["dedup_key"] for event in (started, worse, over)} == {"millrace/shop/i1"}
+    assert [event["event_action"] for event in (started, worse)] == ["trigger", "trigger"]
+    assert {event["event_action"] for event in over} == {"resolve"}
+    assert {event["dedup_key"] for event in (started, worse, *over)} == {"millrace/shop/i1"}
     assert [event["payload"]["severity"] for event in (started, worse)] == ["warning", "critical"]
     assert started["payload"]["timestamp"] == "2026-11-20T19:19:56Z"
     assert started["routing_key"] == "key"
