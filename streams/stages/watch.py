@@ -32,6 +32,7 @@ from streams.stages.detecting import Detecting
 from streams.stages.hearing import CONTROL, EXAMPLES, PREDICTIONS, Hearing, Item
 from streams.stages.label_delays import LabelDelays
 from streams.stages.merge import Input, Merge, Turn, positions_of
+from streams.stages.pictures import pictured
 from streams.stages.seen import ReportDue, Seen
 from streams.stages.watch_settings import (
     alarm_budget_config,
@@ -234,7 +235,7 @@ class Watch:
         subjects = {name: subject for name, subject in self.columns.subjects.items() if name in reference.kinds}
         standings = {each.column: each for each in self.budget.standings()}
         sensitivities, changed = self.budget.sensitivities(), self.incidents.changed()
-        columns = [
+        told = [
             telling.column(
                 found,
                 standings.get(name),
@@ -243,6 +244,7 @@ class Watch:
             )
             for name, found in zip(subjects, compare(reference, shown, subjects, self.comparison), strict=True)
         ]
+        columns = pictured(told, list(subjects), reference, shown)
         judged = any(column.verdict != "not_enough_data" for column in columns)
         incident, times = self.incidents.open_incident, self.window.times_ms()[-rows:]
         seen.metrics.append(
