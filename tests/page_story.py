@@ -7,7 +7,7 @@ import random
 
 from page_records import alert, column, request, score, version, window
 
-from streams.messages import ColumnStanding, Hurt
+from streams.messages import ColumnStanding, Histogram, Hurt
 
 SLIDE_MS = 20_000
 BEGINS, ENDS, REBASED = 90, 124, 130
@@ -109,7 +109,22 @@ def _column(subject, number, dice):
         return column(subject, 0.03, verdict="not_enough_data", reference_rows=90, current_rows=40, budget=TOO_FEW)
     value = abs(dice.gauss(0.028, 0.012)) + 0.1 * CHANGED.get(subject, 0.0) * _hurts(number)
     changed = subject in CHANGED and BEGINS <= number <= ENDS
-    return column(subject, value, verdict="drift" if changed else "stable", budget=HOLDS)
+    shape = _shape(subject, CHANGED.get(subject, 0.0) * _hurts(number))
+    return column(subject, value, verdict="drift" if changed else "stable", budget=HOLDS, histogram=shape)
+
+
+def _shape(subject, moved):
+    if subject.removeprefix("feature:") in {"country", "device", "referrer", "returning", "prediction"}:
+        names = {"feature:country": ["AU", "NZ", "PE", "KE", "FI"]}.get(subject, ["a", "b"])
+        counts = [max(10, 2_400 // 2**place) for place in range(len(names))]
+        grown = [count // 5 + (int(90 * moved) if place == 1 else 0) for place, count in enumerate(counts)]
+        return Histogram(reference=[*counts, 30], current=[*grown, 6], values=names)
+    bell = [int(5_000 * math.exp(-(((place - 7.5) / 2.6) ** 2) / 2) / 6.5) for place in range(16)]
+    shifted = [
+        int(1_000 * math.exp(-(((place - 7.5 - 0.5 * moved) / (2.6 + 0.1 * moved)) ** 2) / 2) / 6.5)
+        for place in range(16)
+    ]
+    return Histogram(reference=bell, current=shifted, low=1.25, high=98.5)
 
 
 def _phases(began_ms):

@@ -1,28 +1,23 @@
-"""Drift over time, one feature's history, one incident: from the view to the templates' context. Pure."""
+"""Drift over time and one feature's history: from the view to the templates' context. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from streams.messages import ColumnMetrics
 from streams.web.charts import incident_spans, line_chart, mean, new_references, times
 from streams.web.history import Point, Window, buckets, number_or_none, strongest, worst
-from streams.web.incident import Incident
 from streams.web.pages import SPANS, span_of
-from streams.web.scores import LOWER_IS_BETTER, effects, metric_of, score_chart
+from streams.web.shapes import picture
 from streams.web.view import View
 
 CELLS_MAX = 160
 """In a row of the heat map, whatever the history."""
 LEVELS = (0.5, 1.0, 2.0, 4.0)
 """Ratios to the threshold at which the colour changes."""
-ROWS_SHOWN = 25
-AROUND = 40
-"""Windows shown before an incident and after it."""
-BEFORE = 10
-"""Windows before the change that say what the score was."""
+ROWS_SHOWN = 12
 ALARMS_SHOWN = 20
 
 
@@ -117,6 +112,7 @@ def feature(view: View, subject: str, span: str | None = None) -> dict[str, Any]
         "chart": chart,
         "column": column,
         "statistics": _statistics(column),
+        "picture": picture(column.histogram) if column else None,
         "newest": windows[-1].of(subject),
         "rows": [(window, window.of(subject)) for window in reversed(windows[-ROWS_SHOWN:])],
         "windows": len(windows),
@@ -138,62 +134,3 @@ def _about(said: str, subject: str) -> bool:
 
 def _statistics(column: ColumnMetrics | None) -> list[tuple[str, float | None]]:
     return [] if column is None else [(name, number_or_none(value)) for name, value in column.statistics.items()]
-
-
-def incident(view: View, found: Incident, metric: str | None = None) -> dict[str, Any]:
-    """What changed, since when, whether it hurts, what was asked for."""
-    chosen = metric_of(view.config, metric)
-    windows = view.history.newest()
-    inside = [number for number, window in enumerate(windows) if window.incident == found.id]
-    since_ms = min((phase.alert.since_ms for phase in found.phases), default=0)
-    around: Sequence[Window] = ()
-    during: Sequence[Window] = ()
-    before: Sequence[Window] = ()
-    if inside:
-        start, stop = inside[0], inside[-1] + 1
-        around = windows[max(0, start - AROUND) : stop + AROUND]
-        during = windows[start:stop]
-        calm = [window for window in windows[:start] if window.to_ms <= since_ms and window.incident is None]
-        before = calm[-BEFORE:]
-    return {
-        "incident": found,
-        "since_ms": since_ms,
-        "first": found.phases[0].alert,
-        "subjects": [_subject(item) for item in found.subjects],
-        "metric": chosen,
-        "lower": chosen in LOWER_IS_BETTER,
-        "effects": effects(before, during, chosen, view.config.models.champion),
-        "before_count": len(before),
-        "during_count": len(during),
-        "chart": score_chart(view, around, chosen) if around else None,
-        "alarms": _alarms(found, during),
-        "coverage": during[-1].coverage if during else None,
-    }
-
-
-def _subject(item: Mapping[str, Any]) -> dict[str, Any]:
-    strength = number_or_none(item.get("strength"))
-    value, threshold = number_or_none(item.get("value")), number_or_none(item.get("threshold"))
-    if strength is None and value is not None and threshold:
-        strength = value / threshold
-    since = number_or_none(item.get("since_ms"))
-    detail = item.get("detail")
-    return {
-        "subject": str(item.get("subject", "")),
-        "source": str(item.get("source", "")),
-        "value": value,
-        "threshold": threshold,
-        "strength": strength,
-        "since_ms": None if since is None else int(since),
-        "detail": {str(key): number_or_none(part) for key, part in detail.items()} if isinstance(detail, dict) else {},
-    }
-
-
-def _alarms(found: Incident, during: Sequence[Window]) -> list[dict[str, Any]]:
-    """Detectors that fired in the incident's windows, and those that its alerts name."""
-    told = {(alarm.subject, alarm.detector, alarm.event_ms) for window in during for alarm in window.alarms}
-    for item in (_subject(item) for phase in found.phases for item in phase.alert.subjects):
-        if item["detail"].get("fired"):
-            told.add((item["subject"], item["source"], item["since_ms"] or 0))
-    ordered = sorted(told, key=lambda alarm: (alarm[2], alarm[0], alarm[1]))
-    return [{"subject": s, "detector": d, "event_ms": ms} for s, d, ms in ordered[:ALARMS_SHOWN]]

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streams.stored_reports import PAGE_FILE, StoredReport, stored_reports
-from streams.web import drift_pages, pages
+from streams.web import drift_pages, incident_page, pages
 from streams.web.guard import COOKIE, METHODS, PAGE_HEADERS, REPORT_HEADERS, STATIC_HEADERS, Door
 from streams.web.pieces import STATIC, environment, read_static, render
 from streams.web.view import View
@@ -88,7 +88,7 @@ class Site:
         if found is None:
             raise HTTPException(404, "There is no such incident among those that are kept.")
         report = await run_in_threadpool(self._report_of, wanted)
-        context = drift_pages.incident(self.view, found, request.query_params.get("metric"))
+        context = incident_page.incident(self.view, found, request.query_params.get("metric"))
         return self._page("incident", {**context, "report": report})
 
     async def drift(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ from streams.messages import Alert, ModelVersion, RetrainRequest, WindowMetrics
 from streams.status import KafkaFacts, StateFacts, assemble
 from streams.web.history import WINDOWS_MAX, History, window_of
 from streams.web.incident import Incidents
+from streams.web.shapes import Shapes
 
 STALE_MS = 5_000
 """Without a word from Kafka, what is shown may not hold any more."""
@@ -91,6 +92,7 @@ class View:
         self.history = History(self._windows_max)
         self.last: WindowMetrics | None = None
         self.incidents = Incidents()
+        self.shapes = Shapes()
         self.versions: deque[Version] = deque(maxlen=VERSIONS_MAX)
         self.models: dict[int, ModelVersion] = {}
         self.letters: deque[Letter] = deque(maxlen=LETTERS_MAX)
@@ -110,6 +112,7 @@ class View:
             window = replace(window, subjects=before.subjects)  # ten thousand lists of names are one
         if self.history.add(window):
             self.last = metrics
+            self.shapes.add(metrics)
             self.revision += 1
 
     def alert(self, alert: Alert, told_ms: int) -> None:

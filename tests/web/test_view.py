@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_records import NOW_MS, alert, column, config_of, facts, request, version, window
 
+from streams.messages import Histogram
+from streams.web import shapes
 from streams.web.charts import HEIGHT, POINTS_MAX, WIDTH, Scale, band, line_chart, path, scale
 from streams.web.drift_pages import CELLS_MAX, cells, heat_map
 from streams.web.history import History, Point, buckets, strongest, window_of, worst
@@ -264,6 +266,20 @@ def test_a_band_stays_on_its_chart_and_has_a_gap_where_nothing_is_known(bounds):
         points = [tuple(map(float, point.split())) for point in stretch.lstrip("M").split("L")]
         assert len(points) == 2 * len(run)
         assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
+
+
+def test_the_shapes_of_incidents_are_bounded(view):
+    """Incidents and columns: the oldest go, and of one incident those that moved least."""
+    shape = Histogram(reference=[1, 1], current=[1, 1], values=["a"])
+    columns = [column(f"feature:f{number}", 0.01 * number, histogram=shape) for number in range(40)]
+    for number in range(2 * shapes.INCIDENTS_MAX):
+        view.window(window(number, columns=columns, incident=f"i{number}"))
+
+    assert len(view.shapes) == shapes.INCIDENTS_MAX
+    newest = f"i{2 * shapes.INCIDENTS_MAX - 1}"
+    kept = [number for number in range(40) if view.shapes.of(newest, f"feature:f{number}")]
+    assert kept == [*range(40 - shapes.SHAPES_MAX, 40)]
+    assert view.shapes.of("i0", "feature:f39") is None
 
 
 def test_a_view_of_other_topics_begins_anew(view):
