@@ -1,5 +1,6 @@
 """Watch: alarms by the row, one incident for one change, and what people are told of it."""
 
+import msgspec
 import pytest
 from watch_stream import (
     CHANGED,
@@ -17,6 +18,7 @@ from watch_stream import (
     watched,
 )
 
+from streams.messages import encode
 from streams.stages.watch import Seen, Watch
 
 WHOLE = watched(CHANGED, COARSE)
@@ -181,6 +183,25 @@ def test_no_display_window_and_no_split_changes_an_alert(window_rows, limit):
     assert len(told.alerts) >= 3
     assert told.alerts == WHOLE.alerts
     assert told.requests == WHOLE.requests
+
+
+@pytest.mark.parametrize("window_rows", [50, 5_000])
+def test_how_large_a_change_is_does_not_hang_on_the_window(window_rows):
+    """A second feature follows 20 rows later: the list comes 60 rows after the alarm, over more rows than are shown."""
+    logs = stream(700, shift=400)
+
+    def followed(row):
+        said = msgspec.json.decode(row.value)
+        if row.timestamp >= 1_000 + 10 * 420:
+            said["features"]["y"] += 3
+        return row._replace(value=encode(said))
+
+    moved = (*(list(map(followed, log)) for log in logs[:2]), logs[2])
+    alerts = watched(moved, config(window_rows=window_rows, slide_rows=25, rows_min=40)).alerts
+
+    assert alerts == watched(moved).alerts
+    listing = msgspec.json.decode(alerts[1])
+    assert (listing["reason"], len(listing["subjects"])) == ("features: 2", 2)
 
 
 def test_rebased_by_hand_an_incident_ends_and_a_new_reference_is_collected():

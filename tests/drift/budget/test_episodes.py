@@ -1,5 +1,6 @@
 """A reference that is held: one episode for one change, its end, and a loss that falls or has not settled."""
 
+import msgspec
 import numpy as np
 import pytest
 from budget_streams import budget_of, errors, feed, gaussian, reference_of, rows_of, watched
@@ -134,3 +135,28 @@ def test_the_most_extreme_change_overflows_nothing(value):
 
     assert len(found[1].blames) == 4
     assert all(30 < blame.strength < 300 for blame in found[1].blames)
+
+
+def test_how_long_an_episode_must_be_quiet_outlives_a_restart():
+    """It follows from how long the change took to be seen; restored anywhere in it, the end is at the same event."""
+    rng = np.random.default_rng(2)
+    columns = gaussian(rng, 6_000, 4)
+    columns["g1"][2_000:3_000] += 0.3
+    rows = rows_of(columns)
+    settings = {"allowance": "1 per 10000 events", "reference_rows": 1_000, "after_alarm": "hold", "quiet_events": 20}
+    whole = budget_of(columns, **settings)
+    for row in rows:
+        whole.event(row)
+    expected = whole.evaluate()
+    alarm, over = expected[0], next(each for each in expected if isinstance(each, Over))
+    assert over.event - alarm.event > 3 * (20 + 120)
+
+    first, second = budget_of(columns, **settings), budget_of(columns, **settings)
+    for row in rows[: alarm.event + 30]:
+        first.event(row)
+    found = list(first.evaluate())
+    second.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(first.snapshot())))
+    for row in rows[alarm.event + 30 :]:
+        second.event(row)
+
+    assert found + list(second.evaluate()) == list(expected)
