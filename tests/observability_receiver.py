@@ -13,6 +13,8 @@ class Receiver:
         self.statuses, self.headers = list(statuses), headers or {}
         self.got = []
         """(Path, headers, body) of each post."""
+        self.taken = []
+        """Bodies of those that were answered by 200."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -26,6 +28,8 @@ class Receiver:
                 if callable(status):
                     status(self)
                     return
+                if status == 200:
+                    receiver.taken.append(body)
                 self.send_response(status)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
