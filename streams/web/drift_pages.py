@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,24 @@ def cells(points: Sequence[Point | None]) -> list[Cell]:
     return found
 
 
+def stands(column: ColumnMetrics | None) -> tuple[str, str]:
+    """How a column stands under the budget: a kind to draw, and the words of the record.
+
+    >>> stands(None)
+    ('shown', 'shown only')
+    """
+    if column is None or column.budget is None:
+        return "shown", "shown only"
+    said = column.budget
+    if not said.holds:
+        return "observed", said.standing
+    if column.verdict == "drift":
+        return "changed", "changed: an incident is open"
+    if column.verdict == "not_enough_data":
+        return "too-few", said.sensitivity or said.standing
+    return "holds", said.sensitivity or said.standing
+
+
 def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
     """Every column of the newest window over time, in the order of the record."""
     span = span_of(span)
@@ -66,16 +85,27 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
     parts = buckets(windows, CELLS_MAX)
     subjects = windows[-1].subjects if windows else ()
     loud = set(view.config.drift.alert_on)
+    columns = {column.subject: column for column in view.last.columns} if view.last else {}
     rows = []
     for at, subject in enumerate(subjects):
         points = [strongest(part, at, subjects) for part in parts]
         newest = windows[-1].point(at)
         rows.append(
-            {"subject": subject, "cells": cells(points), "newest": newest, "loud": subject.partition(":")[0] in loud}
+            {
+                "subject": subject,
+                "cells": cells(points),
+                "newest": newest,
+                "loud": subject.partition(":")[0] in loud,
+                "stands": stands(columns.get(subject)),
+            }
         )
     return {
         "rows": rows,
-        "drifting": [subject for at, subject in enumerate(subjects) if windows[-1].point(at).verdict == "drift"],
+        "changed": [row["subject"] for row in rows if row["stands"][0] == "changed"],
+        "beyond": [
+            row["subject"] for row in rows if row["stands"][0] != "changed" and row["newest"].verdict == "drift"
+        ],
+        "kinds": Counter(row["stands"][0] for row in rows),
         "places": len(parts),
         "each": max((len(part) for part in parts), default=1),
         "x_ticks": times(parts),

@@ -232,17 +232,36 @@ def test_not_enough_data_looks_unlike_stable(view, look):
     shapes = {each["class"]: each["height"] for each in page.of("rect")}
     assert shapes == {"l1": "10", "nodata": "2"}
     labels = [each["aria-label"] for each in page.of("a") if "row" in each.get("class", "")]
-    assert labels == ["feature:a: stable, 0.5 times the threshold", "feature:b: not enough data"]
+    assert labels == [
+        "feature:a: stable, 0.5 times the threshold; shown only",
+        "feature:b: not enough data; shown only",
+    ]
 
 
 def test_the_budget_is_said_with_what_would_have_been_seen(view, look):
-    """What was allowed and what was raised, over all; what is promised and the smallest shift, of each column."""
-    stands = ColumnStanding(standing="budget holds", holds=True, sensitivity="stable (no shift above 0.21 sd)")
-    view.window(window(columns=[column(budget=stands), column("confidence")]))
+    """How many columns it holds for, the alarms there really were, and of each column what calm means there."""
+    calm = ColumnStanding(standing="budget holds", holds=True, sensitivity="stable (no shift above 0.21 sd)")
+    few = ColumnStanding(standing="budget holds", holds=True, sensitivity="not_enough_data (needs 282 rows for 0.5 sd)")
+    seen = ColumnStanding(standing="observe only: reference not stable, budget not promised", holds=False)
+    columns = [
+        column(budget=calm),
+        column("feature:rare", verdict="not_enough_data", budget=few),
+        column("feature:season", 0.2, verdict="drift", budget=seen),
+        column("feature:moved", 0.2, verdict="drift", budget=calm),
+        column("confidence"),
+    ]
+    words = "budget holds for 3 of 4; observe only: reference not stable, budget not promised: season"
+    budget = msgspec.structs.replace(window().budget, standing=words, alarms=2, events=170_000, loss=calm)
+    view.window(window(columns=columns, budget=budget))
+    page = look("/drift").page
 
-    text = look("/drift").page.text
-    assert "budget holds. False alarms allowed: 1 per 100000 events (100,000 events each)" in " ".join(text.split())
-    assert "0 alarms in 1,000 events" in " ".join(text.split())
+    for said in ("1 per 100000 events", "for 3 of 5 columns", words, "2 in 170,000 events", "one per 85,000"):
+        assert said in page.text, said
+    assert "1 of 5 columns changed: feature:moved" in page.text
+    assert "without an alarm, shown only: feature:season ." in page.text
+    stands = [each["class"] for each in page.of("span") if each.get("class", "").startswith("stands")]
+    assert stands == ["stands holds", "stands too-few", "stands observed", "stands changed", "stands shown"]
+    assert "not enough data (needs 282 rows for 0.5 sd)" in page.text
     assert "budget holds; stable (no shift above 0.21 sd)" in look("/drift/feature:amount").page.text
     assert "outside of the false-alarm budget" in look("/drift/confidence").page.text
 
