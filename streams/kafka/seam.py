@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import aiokafka
 import faust
 from aiokafka.consumer import fetcher
+from aiokafka.errors import NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -108,7 +109,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> dict[TP, list[Chunk]]:
-        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        try:
+            records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        except NoOffsetForPartitionError:  # assigned anew, nothing committed yet, and our seek is on its way
+            records = {}
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001
         if assignment is None:
             return {}
