@@ -76,6 +76,8 @@ class OwnedShard(Owned[Cut]):
         self.read = 0
         self.acknowledged_end = 0
         """Examples that the broker holds, as far as this worker's own tasks know."""
+        self.end_then = 0
+        """Where the log ended when it was restored: whoever owned it before had learnt no more."""
         self.version_cut = self.version_published = -1
         self.cut_at = self.snapshot_s = 0.0
         self.frozen = False
@@ -103,7 +105,9 @@ class OwnedShard(Owned[Cut]):
         self.snapshot_s = 2 * INLINE_S if saved else 0.0  # of a model that is there the size is not known yet
         self.learner = await asyncio.to_thread(learner_from, config, self.shard, saved)
         async with reader(worker.connection) as consumer:
-            if saved is None:
+            if saved is not None:
+                self._told_so_far()
+            else:
                 if await self._was_published(consumer):
                     raise StateError(
                         f"checkpoint {self.name} must exist beside {config.topic('models')}, which holds published "
@@ -111,6 +115,7 @@ class OwnedShard(Owned[Cut]):
                     )
                 await self.save(self.cut())
             await require_held(consumer, self.tp.topic, self.shard, self.learner.version)
+            _, self.end_then = await bounds(consumer, self.tp.topic, self.shard)
         log.info(
             "shard_restored",
             shard=self.shard,
@@ -129,6 +134,12 @@ class OwnedShard(Owned[Cut]):
     def saved_bytes(self) -> int:
         """See `Owned`."""
         return self.durable.bytes_last
+
+    def _told_so_far(self) -> None:
+        """What was loaded is durable, and perhaps published by who had the shard before."""
+        told, self.version_cut = self.worker.published.get(self.shard), self.learner.version
+        self.version_published = told.version if told is not None else -1
+        self.unpublished = self.version_published < self.version_cut
 
     async def _was_published(self, consumer: Any) -> bool:
         topic = self.worker.config.topic("models")
@@ -166,6 +177,8 @@ class OwnedShard(Owned[Cut]):
             self.worked.passed(oldest_ms, newest_ms, time.time() * 1000, count)
         if held and not self.worker.catching_up(self.shard):
             self.worker.kick()
+        if not self.published_at and self.version >= self.end_then:
+            self._cut_due = True  # the others have waited for a successor long enough
         for letter in dead:
             await self.worker.bury(self.outflow, letter)
         self.outflow.check()
@@ -257,12 +270,12 @@ class OwnedShard(Owned[Cut]):
         return {f"{self.tp.topic}/{self.shard}": cut.state["next"]}
 
     async def checkpoint(self, cut: Cut) -> None:
-        """Save, show how far it is, and publish the version when it is time."""
+        """Save, publish the version when it is time, show how far it is."""
         await self.save(cut)
-        await self.worker.show_progress(self._offsets(cut))
         self.unpublished = True
         if cut.scores is not None:
             await self._publish(cut, cut.scores)
+        await self.worker.show_progress(self._offsets(cut))
 
     async def leave(self, cut: Cut) -> None:
         """See `Owned`; whoever predicts with this shard elsewhere goes on with all that was learnt here."""
@@ -314,7 +327,7 @@ class FollowedModel:
 
     def __init__(self, candidates: Candidates, version: int, learnt_at: float = 0.0) -> None:
         self.candidates, self.version, self.learnt_at = candidates, version, learnt_at
-        """When it learnt last, by this process's monotonic clock; 0 if it never did."""
+        """When it learnt last, or was made, by this process's monotonic clock."""
         self.champion: str = candidates.champion
 
     def predict(self, features: Mapping[str, float | int | str]) -> dict[str, Said]:

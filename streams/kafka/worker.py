@@ -115,7 +115,7 @@ class Worker(Member):
         await self.following.wait()
         await follow_newest(self, shard)
         if shard not in self.shards and shard not in self.followed:
-            self.followed[shard] = FollowedModel(build_candidates(self.config), 0)
+            self.followed[shard] = FollowedModel(build_candidates(self.config), 0, time.monotonic())
         while self.predictor(shard) is None:
             await asyncio.sleep(0.01)
 

@@ -100,6 +100,37 @@ def test_a_shard_that_leaves_is_published_as_it_is_once(request):
     assert asyncio.run(run()) == [3, 5]
 
 
+@pytest.mark.parametrize(("told_before", "due"), [(None, True), (1, True), (3, False)])
+def test_a_successor_publishes_what_is_new_as_soon_as_it_has_caught_up(request, told_before, due):
+    """Others predict with what a dead owner published last; what everybody has is not told again."""
+
+    async def run():
+        worker = OfflineWorker(request.node.name)
+        dead = learning(worker)
+        dead.rows.extend(rows(0, 3))
+        await dead.advance()
+        await dead.save(dead.cut())
+        successor = learning(worker)
+        successor.durable = Durable.adopt(worker.store, dead.name, {}, worker.identity)
+        successor.learner = learner_from(worker.config, 0, successor.durable.state)
+        if told_before is not None:
+            worker.published[0] = ModelVersion("champion", 0, told_before, 0, "", "", 1, {})
+        successor._told_so_far()
+        news = successor.has_news()
+        successor.end_then = 5
+        for start in (3, 4):
+            assert successor.saving is None
+            successor.rows.extend(rows(start, start + 1))
+            await successor._stepped()
+        await successor.saving
+        successor.rows.extend(rows(5, 6))
+        await successor._stepped()
+        assert successor.saving.done()
+        return news, [record.version for record in told(worker)]
+
+    assert asyncio.run(run()) == (due, [5])
+
+
 def test_one_that_was_taken_for_dead_publishes_nothing_when_it_leaves(request):
     """Its version is older than what its successor has published since, and would be the last word on `models`."""
 
