@@ -12,6 +12,7 @@ from streams.web.charts import incident_spans, line_chart, mean, new_references,
 from streams.web.history import Point, Window, buckets, number_or_none, strongest, worst
 from streams.web.pages import SPANS, span_of
 from streams.web.shapes import picture
+from streams.web.standing import stands
 from streams.web.view import View
 
 CELLS_MAX = 160
@@ -60,24 +61,6 @@ def cells(points: Sequence[Point | None]) -> list[Cell]:
     return found
 
 
-def stands(column: ColumnMetrics | None) -> tuple[str, str]:
-    """How a column stands under the budget: a kind to draw, and the words of the record.
-
-    >>> stands(None)
-    ('shown', 'shown only')
-    """
-    if column is None or column.budget is None:
-        return "shown", "shown only"
-    said = column.budget
-    if not said.holds:
-        return "observed", said.standing
-    if column.verdict == "drift":
-        return "changed", "changed: an incident is open"
-    if column.verdict == "not_enough_data":
-        return "too-few", said.sensitivity or said.standing
-    return "holds", said.sensitivity or said.standing
-
-
 def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
     """Every column of the newest window over time, in the order of the record."""
     span = span_of(span)
@@ -86,7 +69,7 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
     subjects = windows[-1].subjects if windows else ()
     loud = set(view.config.drift.alert_on)
     columns = {column.subject: column for column in view.last.columns} if view.last else {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for at, subject in enumerate(subjects):
         points = [strongest(part, at, subjects) for part in parts]
         newest = windows[-1].point(at)

@@ -6,15 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streams.web.charts import spark
-from streams.web.history import number_or_none
+from streams.web.charts import path, scale, spark
+from streams.web.history import Window, number_or_none
 from streams.web.scores import BASELINE_WORDS, METRICS, metric_of, score_chart, score_rows
+from streams.web.standing import stands
 from streams.web.view import Letter, View
 
 SPANS = {"100": 100, "1000": 1_000, "all": None}
 """How many windows a page may be asked to draw."""
 SPAN_DEFAULT = "1000"
 INCIDENTS_SHOWN = 8
+SPARK_WINDOWS = 60
 VERSIONS_SHOWN = 12
 REASONS_SHOWN = 30
 SAMPLES_SHOWN = 5
@@ -84,6 +86,9 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
         "baseline_words": BASELINE_WORDS,
         "rate_spark": spark([each.per_second.get("features") for each in pace]),
         "lag_spark": spark([each.lag for each in pace]),
+        "score_spark": _score_spark(windows[-SPARK_WINDOWS:], champion, chosen),
+        "drift_spark": spark([_strongest(window) for window in windows[-SPARK_WINDOWS:]]),
+        "changed": sum(stands(column)[0] == "changed" for column in view.last.columns) if view.last else 0,
         "lag": pace[-1].lag if pace and fresh else None,
         "rate": told["per_second"]["features"] if fresh else None,
         "fresh": fresh,
@@ -93,6 +98,17 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
         "delays": _delays(view),
         "store_problem": view.store.problem,
     }
+
+
+def _score_spark(windows: Sequence[Window], champion: str, metric: str) -> str:
+    found = [window.scores.get(champion, {}).get(metric) for window in windows]
+    return path(found, scale([value for value in found if value is not None]))
+
+
+def _strongest(window: Window) -> float | None:
+    """How far the farthest column stands from the reference, in thresholds; twice is enough for a small line."""
+    ratios = [window.point(at).ratio for at in range(len(window.subjects))]
+    return min(2.0, max((ratio for ratio in ratios if ratio is not None), default=0.0))
 
 
 def _published(view: View, now_ms: int) -> dict[str, Any] | None:
