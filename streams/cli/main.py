@@ -60,6 +60,10 @@ COMMANDS = {
     ),
     "dashboard": Command("streams.cli.dashboard", LOOK, "The live page: scores, incidents, drift, the ledger."),
     "alerts": Command("streams.cli.alerts", LOOK, "Show alerts, or follow them."),
+    "incidents": Command(
+        "streams.cli.incidents", LOOK, "What is open and who looks after it; acknowledge, close, silence."
+    ),
+    "drift": Command("streams.cli.drift", RUN, "Take what is there now as the new normal."),
     "report": Command("streams.cli.report", LOOK, "An HTML page: the last window, or an incident's."),
     "scorecard": Command(
         "streams.cli.scorecard", LOOK, "Drift settings judged on your own data, with known changes injected."
