@@ -17,6 +17,10 @@ AROUND = 40
 BEFORE = 10
 """Windows before the change that say what the score was."""
 SIGNALS_SHOWN = 20
+PLACES_SHOWN = 3
+"""Offsets in the headline; all of them are in the table."""
+SILENCED = 3
+"""Subjects in the command that silences them."""
 HURT_WORDS = {"worse": "yes", "better": "no, better", "none_seen": "no harm seen", "unknown": "not known yet"}
 
 
@@ -40,11 +44,14 @@ def incident(view: View, found: Incident, metric: str | None = None) -> dict[str
         shape = view.shapes.of(found.id, each["subject"])
         is_shown = shape is not None and each["source"] != "missing_share"  # what is missing is in no bin
         each["picture"] = picture(shape.histogram) if shape and is_shown else None
+    since = dict(found.phases[0].alert.since)
     return {
         "incident": found,
         "since_ms": since_ms,
         "first": found.phases[0].alert,
-        "since": dict(found.phases[0].alert.since),
+        "since": since,
+        "since_shown": _places(view, since)[:PLACES_SHOWN],
+        "silence": _silence(view, subjects),
         "subjects": subjects,
         "pictured": any(each["picture"] for each in subjects),
         "hurt": _hurt(found.newest.hurt),
@@ -58,6 +65,19 @@ def incident(view: View, found: Incident, metric: str | None = None) -> dict[str
         "signals": _signals(found, subjects, during),
         "coverage": during[-1].coverage if during else None,
     }
+
+
+def _places(view: View, since: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Where the change began, what was predicted first: there anybody would look."""
+    topic = view.config.topic("predictions") + "/"
+    return sorted(since.items(), key=lambda item: (not item[0].startswith(topic), item[0]))
+
+
+def _silence(view: View, subjects: Sequence[Mapping[str, Any]]) -> str:
+    """The strongest of them as `millrace incidents silence` takes them: names of this pipeline's own settings only."""
+    names = ("loss" if each["subject"] == "loss" else each["subject"].partition(":")[2] for each in subjects)
+    known = {*view.config.features, "loss"}
+    return " ".join(list(dict.fromkeys(name for name in names if name in known))[:SILENCED])
 
 
 def _hurt(told: Hurt) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def environment(static: Static) -> jinja2.Environment:
         loader=jinja2.PackageLoader("streams.web", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,  # an upgrade under a running page would mix new templates with old values
         finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,

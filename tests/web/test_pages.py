@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 
 import msgspec
@@ -22,6 +23,7 @@ from page_records import (
     window,
 )
 
+from streams.cli.main import run
 from streams.messages import ColumnStanding, Cut, Histogram, Hurt
 from streams.status import StateFacts
 from streams.web.guard import Door
@@ -303,12 +305,47 @@ def test_an_incident_says_what_since_when_whether_it_hurts_and_what_to_do(view, 
     for words in ("7,600", "7,381", "shop.examples/0", "[6,000, 7,381)", "adwin", "1,381 examples", "version 7,317"):
         assert words in text, words
     commands = [each["data-copy"] for each in said.page.of("button")]
-    assert commands[:2] == ["millrace replay --alert i1", "millrace report --incident i1 --open"]
+    assert commands[:-1] == [
+        "millrace replay --alert i1",
+        "millrace report --incident i1 --open",
+        "millrace retrain-requests",
+        "millrace incidents acknowledge i1",
+        "millrace incidents silence amount loss --until 24h",
+        "millrace drift rebase",
+        "millrace incidents close i1",
+    ]
     assert "unknown: no labels yet" in text
     assert "shop.predictions/0 @7,450" in text
     assert "It is not on this machine." in text
     assert not said.page.of("iframe")
     look("/incidents/i2", status=404)
+
+
+def test_what_can_be_asked_of_an_incident_is_what_is_still_to_be_asked(view, look):
+    """Nobody acknowledges twice, and what is over is only looked at."""
+    view.alert(alert(acknowledged="ada"), NOW_MS)
+    said = look("/incidents/i1")
+    commands = [each["data-copy"] for each in said.page.of("button")]
+    assert "acknowledged by ada" in said.page.text
+    assert not any("acknowledge" in command for command in commands)
+    assert "millrace incidents close i1" in commands
+
+    view.alert(alert(phase="closed", reason="by ada"), NOW_MS)
+    commands = [each["data-copy"] for each in look("/incidents/i1").page.of("button")]
+    assert not any("incidents" in command or "rebase" in command for command in commands)
+
+
+def test_every_command_that_a_page_shows_is_one_that_millrace_has(view, look):
+    """With its options: what a person copies at night works."""
+    view.window(window(incident="i1"))
+    view.alert(alert(), NOW_MS)
+    view.request(request())
+    shown = {each["data-copy"] for path in (*PAGES, "/incidents/i1") for each in look(path).page.of("button")}
+
+    assert len(shown) >= 7
+    for command in shown:
+        assert run([*shlex.split(command)[1:], "--help"]) == 0, command  # options are read before help is given
+    assert run(["incidents", "close", "i1", "--no-such-option", "--help"]) != 0
 
 
 def test_an_incident_says_how_much_its_loss_has_changed_and_that_it_is_not_sure(view, look):

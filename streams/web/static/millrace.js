@@ -17,7 +17,8 @@
       }
     }
     const zone = root.querySelector("#zone");
-    if (zone) zone.textContent = `Times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}, UTC on hover.`;
+    const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone && name !== "UTC") zone.textContent = `Times are of ${name}, UTC on hover.`;
   }
   // The clock alone where the axis is within a day; seconds only where they tell places apart.
   function onAxis(moment, axis) {
