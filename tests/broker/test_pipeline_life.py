@@ -15,11 +15,15 @@ from pipeline_process import MILLRACE, Pipeline, Process, until
 from pipeline_records import end_offsets, lag, read_checkpoint
 from pipeline_traffic import Traffic
 
+from streams.kafka.ports import free_port
+
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 SERVICES = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())["services"]
 INSIDE = "kafka:19092"
 """What the services call their Kafka."""
+FIGURES = "9470"
+"""Each container's port of figures and health; here they share one network."""
 
 
 def test_members_come_and_go_without_a_record_replayed(broker, pipeline_name, tmp_path):
@@ -55,18 +59,24 @@ def test_the_services_of_the_compose_file_run_as_they_are_written(broker, pipeli
     tables = {"drift": {"reference": {"rows": 50}, "window_rows": 50, "slide_rows": 10, "rows_min": 20}}
     with Pipeline(tmp_path, "local", pipeline_name, **tables) as pipeline:
         pipeline.bootstrap = broker
-        made = subprocess.run(command("topics", broker), cwd=tmp_path, env=environment(), timeout=30, check=False)
+        made = subprocess.run(command("topics", broker, ""), cwd=tmp_path, env=environment(), timeout=30, check=False)
         assert made.returncode == 0
+        port = free_port()
+        ports = {"worker": str(port), "monitor": str(free_port(avoid=(port,)))}
         services = [
-            Process(command(name, broker), tmp_path / f"{name}.log", tmp_path, environment())
-            for name in ("worker", "monitor")
+            Process(command(name, broker, port), tmp_path / f"{name}.log", tmp_path, environment())
+            for name, port in ports.items()
         ]
         pipeline.processes += services
         send_pairs(pipeline, 150)
         until(lambda: ends(pipeline, "examples") == 150, 30, lambda: pipeline.logs()[-3000:])
         until(lambda: ends(pipeline, "metrics") > 0, 15, lambda: pipeline.logs()[-3000:])
         healthy = subprocess.run(
-            command("worker", broker, "healthcheck"), cwd=tmp_path, env=environment(), timeout=30, check=False
+            command("worker", broker, ports["worker"], "healthcheck"),
+            cwd=tmp_path,
+            env=environment(),
+            timeout=30,
+            check=False,
         )
         codes = [service.stop(float(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))) for service in services]
 
@@ -75,11 +85,11 @@ def test_the_services_of_the_compose_file_run_as_they_are_written(broker, pipeli
     assert read_checkpoint(pipeline.state, "shard-0").state["ledger"] == {"learnt": 150}
 
 
-def command(service, broker, what="command"):
-    """A service's command line, its Kafka being ours."""
+def command(service, broker, port, what="command"):
+    """A service's command line, its Kafka being ours, and its port one of its own."""
     line = SERVICES[service]["command"] if what == "command" else SERVICES[service]["healthcheck"]["test"][1:]
-    assert f"kafka.bootstrap={INSIDE}" in line
-    return [word.replace(INSIDE, broker) for word in line]
+    assert what != "command" or f"kafka.bootstrap={INSIDE}" in line
+    return [word.replace(INSIDE, broker).replace(FIGURES, port) for word in line]
 
 
 def environment():
