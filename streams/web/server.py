@@ -79,7 +79,8 @@ class Site:
 
     async def incidents(self, _request: Request) -> Response:
         """All incidents that are kept."""
-        return self._page("incidents", {"incidents": self.view.incidents.newest_first()})
+        found = self.view.incidents.newest_first()
+        return self._page("incidents", {"incidents": found, "hurt_words": incident_page.HURT_WORDS})
 
     async def incident(self, request: Request) -> Response:
         """One incident and its report."""
