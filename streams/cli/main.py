@@ -54,6 +54,7 @@ COMMANDS = {
     "monitor": Command("streams.cli.monitor", RUN, "Watch for drift, raise alerts, ask for retraining."),
     "webhook": Command("streams.cli.webhook", RUN, "Post alerts by HTTP: JSON, Slack, PagerDuty."),
     "rebuild": Command("streams.cli.rebuild", RUN, "Fold the logs anew, or go on where part of one is gone."),
+    "drift": Command("streams.cli.drift", RUN, "Take what is there now as the new normal."),
     "status": Command("streams.cli.status", LOOK, "How the pipeline stands: lag, scores, ledger, drift."),
     "verify": Command(
         "streams.cli.verify", LOOK, "Whether every promise holds, recomputed from topics and checkpoints."
@@ -63,7 +64,6 @@ COMMANDS = {
     "incidents": Command(
         "streams.cli.incidents", LOOK, "What is open and who looks after it; acknowledge, close, silence."
     ),
-    "drift": Command("streams.cli.drift", RUN, "Take what is there now as the new normal."),
     "report": Command("streams.cli.report", LOOK, "An HTML page: the last window, or an incident's."),
     "scorecard": Command(
         "streams.cli.scorecard", LOOK, "Drift settings judged on your own data, with known changes injected."
