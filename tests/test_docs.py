@@ -188,9 +188,7 @@ def names_of_config(folder) -> dict[str, object]:
     for dotted in list(found):
         parts = dotted.split(".")
         found |= {".".join(parts[:length]): None for length in range(1, len(parts)) if ".".join(parts[:length])}
-    webhook = {
-        f"alerts.webhook.{info.alias or key}": info.default for key, info in WebhookConfig.model_fields.items()
-    }
+    webhook = {f"alerts.webhook.{info.alias or key}": info.default for key, info in WebhookConfig.model_fields.items()}
     return found | webhook | dict.fromkeys(("kafka.tls.ca", "kafka.sasl.password"))
 
 
