@@ -13,6 +13,9 @@ from drift.period import Period
 from drift.tolerance import parse_tolerance
 from streams.setting import HARMLESS, REBUILD, Section
 
+JOINT_ROWS_MIN = 1_000
+"""`drift.budget.joint.ROWS_MIN`, without numpy."""
+
 
 def _like(parse: Callable[[str, str], object]) -> Callable[[str], str]:
     """A text that `parse` can read; its word on what it cannot begins with `must`."""
@@ -77,6 +80,8 @@ class DriftConfig(Section):
 
     @model_validator(mode="after")
     def _windows_fit(self) -> Self:
+        if self.joint and self.reference.file is None and self.reference.rows < JOINT_ROWS_MIN:
+            raise ValueError(f"joint must be false where reference.rows is below {JOINT_ROWS_MIN:,}: it would cry wolf")
         if 0 < self.rebase_after_rows <= self.listing_rows:
             raise ValueError("rebase_after_rows must be 0 or more than listing_rows")
         if self.slide_rows > self.window_rows:

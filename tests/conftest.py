@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from streams.kafka.broker_settings import LocalBrokerSettings
 from streams.kafka.local_broker import LocalBroker
+
+
+# No test times itself: on a busy machine any example may take long.
+settings.register_profile("millrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("millrace")
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from drift.budget.collection import Collection
 from drift.budget.config import AlarmBudgetConfig
+from drift.budget.joint import ROWS_MIN as JOINT_ROWS_MIN
 from drift.budget.qualification import (
     INSTABILITY_P,
     UNCHECKED_ROWS,
@@ -116,7 +117,7 @@ class References:
             clock="events",
             position=position,
             seed=config.seed,
-            joint_weight=joint_weight,
+            joint_weight=joint_weight if collection.rows >= JOINT_ROWS_MIN else 0.0,
         )
 
     def loss_section(self, position: int) -> LossSection | None:

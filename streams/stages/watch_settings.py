@@ -16,7 +16,7 @@ from drift.retrain import RetrainConfig
 from drift.tolerance import parse_tolerance
 from learners.features import FeatureKind
 from streams.config import Config
-from streams.config_drift import DriftConfig
+from streams.config_drift import JOINT_ROWS_MIN, DriftConfig
 from streams.errors import ConfigError
 
 PREDICTION, CONFIDENCE = "prediction", "confidence"
@@ -107,7 +107,7 @@ def alarm_budget_config(config: Config, columns: Columns) -> AlarmBudgetConfig:
             after_alarm="hold",
             reference_rows=rows,
             loss_rows=min(rows, LOSS_ROWS_MAX),
-            fresh_rows=min(rows, FRESH_ROWS_MAX),
+            fresh_rows=min(rows, JOINT_ROWS_MIN if drift.joint else FRESH_ROWS_MAX),
             listing_events=drift.listing_rows,
             quiet_events=drift.quiet_rows,
             rebase_after_events=drift.rebase_after_rows,

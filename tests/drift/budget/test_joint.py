@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from drift.budget import Alarm
-from drift.budget.joint import JOINT_LANES, STEP, WINDOWS, Joint, normal_scores
+from drift.budget.joint import JOINT_LANES, ROWS_MIN, STEP, WINDOWS, Joint, normal_scores
+from streams.config_drift import JOINT_ROWS_MIN
 
 
 def scores_of(rng, rows, streams=4, correlation=0.0):
@@ -71,6 +72,24 @@ def test_no_split_and_no_restart_changes_a_digit(sizes, restarts):
     whole = play(Joint(reference, seed=1), scores)
 
     assert play(Joint(reference, seed=1), scores, sizes, restarts=restarts).tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_small_reference_has_no_joint_bets(seed):
+    """From 300 rows nearly every alarm of theirs on stable data was false: they do not bet, and the columns do."""
+    rng = np.random.default_rng(seed)
+    columns, losses = gaussian(rng, 3_000, 8), errors(rng, 3_000)
+
+    small, found = watched(columns, losses, ROWS_MIN - 1, allowance="1 per 20000 events", joint=True)
+
+    assert found == []
+    assert "(joint)" not in small.sensitivities()
+    assert len(small.sensitivities()) == 8 + 1  # and the loss
+
+
+def test_the_config_knows_how_many_rows_that_is():
+    """It may not import what would tell it."""
+    assert ROWS_MIN == JOINT_ROWS_MIN
 
 
 def test_the_budget_sees_a_correlation_that_no_column_shows():
