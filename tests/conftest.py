@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, settings
 from streams.kafka.broker_settings import LocalBrokerSettings
 from streams.kafka.local_broker import LocalBroker
 
-
 # No test times itself: on a busy machine any example may take long.
 settings.register_profile("millrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("millrace")
