@@ -39,13 +39,13 @@ class Row(NamedTuple):
     value: bytes
 
 
-def config_of(candidates):
+def config_of(candidates, kernels):
     return Config.model_validate(
         {
             "name": "bench",
             "target": {"task": "binary", "labels": [0, 1], "positive": 1},
             "features": dict.fromkeys(FEATURES, "numeric"),
-            "models": {"candidates": candidates},
+            "models": {"candidates": candidates, "kernels": kernels},
         }
     )
 
@@ -61,9 +61,9 @@ def rows_of(events):
     return sides
 
 
-def one_run(candidates, sides, profiles=(None, None)):
+def one_run(candidates, sides, profiles=(None, None), *, kernels=True):
     """CPU µs per event of (task, learner)."""
-    config = config_of(candidates)
+    config = config_of(candidates, kernels)
     built = build_candidates(config)
     learner = Learner(0, "examples", built, PrequentialScores(built.target, built.names))
     task = Task(0, SETTINGS, Decoding(config), PendingStore(200_000, None), DoneIds())
@@ -115,9 +115,17 @@ def main():
         one_run(LOGISTIC, sides, (profile, None) if arguments.profile == "task" else (None, profile))
         pstats.Stats(profile).sort_stats("tottime").print_stats(30)
         return
-    for name, candidates in {"scaled logistic": LOGISTIC, "with a Hoeffding tree": WITH_TREE}.items():
-        found = [one_run(candidates, sides) for _ in range(arguments.repeats)]
-        task, learn = (statistics.median(column) for column in zip(*found, strict=True))
+    cases = {
+        "scaled logistic": (LOGISTIC, True),
+        "without the kernel": (LOGISTIC, False),
+        "with a Hoeffding tree": (WITH_TREE, True),
+    }
+    found = {name: [] for name in cases}
+    for _ in range(arguments.repeats):
+        for name, (candidates, kernels) in cases.items():
+            found[name].append(one_run(candidates, sides, kernels=kernels))
+    for name, runs in found.items():
+        task, learn = (statistics.median(column) for column in zip(*runs, strict=True))
         print(f"  {name:24} task {task:6.2f} us, learner {learn:6.2f} us, both {task + learn:6.2f} us CPU per event")
 
 
