@@ -14,7 +14,7 @@ from typing import Any
 from streams.config import Config
 from streams.messages import Alert, ModelVersion, RetrainRequest, WindowMetrics
 from streams.status import KafkaFacts, StateFacts, assemble
-from streams.web.history import WINDOWS_MAX, History, window_of
+from streams.web.history import WINDOWS_MAX, History, Window, window_of
 from streams.web.incident import Incidents
 from streams.web.shapes import Shapes
 
@@ -106,13 +106,17 @@ class View:
 
     def window(self, metrics: WindowMetrics) -> None:
         """A record of `metrics`."""
-        window = window_of(metrics)
+        self.windowed(window_of(metrics), metrics)
+
+    def windowed(self, window: Window, metrics: WindowMetrics | None) -> None:
+        """What is kept of one; the whole of it is needed of the newest only, and of those of an incident."""
         before = self.history.last()
         if before is not None and before.subjects == window.subjects:
             window = replace(window, subjects=before.subjects)  # ten thousand lists of names are one
         if self.history.add(window):
-            self.last = metrics
-            self.shapes.add(metrics)
+            if metrics is not None:
+                self.last = metrics
+                self.shapes.add(metrics)
             self.revision += 1
 
     def alert(self, alert: Alert, told_ms: int) -> None:
