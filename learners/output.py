@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from learners.kernel import Kernel
 from learners.target import Label, Target
+
+if TYPE_CHECKING:
+    from learners.kernel import Kernel
 
 Features: TypeAlias = Mapping[str, Any]
 
@@ -60,6 +62,8 @@ def predictor(model: Any, target: Target) -> Callable[[Features], Output]:  # no
         return _label_only(model, target)
     if target.kind == "multiclass":
         return _multiclass(model, target)
+    from learners.kernel import Kernel  # noqa: PLC0415 - River and pandas, 140 MB: who only reads scores needs neither
+
     return _probability(model, target) if isinstance(model, Kernel) else _binary(model, target)
 
 
