@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from kafka import KafkaProducer
 from page_browser import chromium
+from page_records import Elements, ask, config_of
 from pipeline_process import MILLRACE, Pipeline, Process
 
 from streams.messages import encode
+from streams.web.guard import Door
+from streams.web.server import Site
+from streams.web.view import View
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +48,22 @@ def address(pipeline, tmp_path):
     process = Process(command, tmp_path / "dashboard.log", tmp_path)
     yield process.wait_for("dashboard_ready")["address"].rstrip("/")
     process.end()
+
+
+@pytest.fixture
+def view(tmp_path):
+    return View(config_of(tmp_path))
+
+
+@pytest.fixture
+def look(view):
+    """A page's answer, whose HTML is well."""
+    app = Site(view, Door()).app()
+
+    def asked(path, query="", status=200):
+        said = ask(app, path, query=query)
+        assert said.status == status, said.text
+        said.page = Elements(said.text)
+        return said
+
+    return asked
