@@ -71,6 +71,7 @@ class _Open:
 class Incidents:
     """Fold alarms and what follows them into phases. Each method is called at its row, in order.
 
+    >>> from drift.harm import UNKNOWN
     >>> incidents = Incidents(IncidentsConfig(pipeline="shop"))
     >>> loss = IncidentSubject(subject=Subject(kind="loss"), aspect="error", bet="odds x1.5", evidence=6.0, since_ms=5)
     >>> moment = Moment(cut="a", event=70, event_ms=9, harm=UNKNOWN)

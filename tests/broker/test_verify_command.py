@@ -110,7 +110,7 @@ def forged(capsys, pipeline):
     assert told["holds"] is False
     assert found[f"{pipeline.topic('labels')}/{partition}/{offset}"] == "joins: must not be learnt"
     assert "tells of another event" in found[repeated]
-    assert "must be named by its incident" in found[invented]
+    assert "before it started" in found[invented]
     assert any(place.startswith(pipeline.topic("metrics")) and "nobody was told" in w for place, w in found.items())
     assert run(["verify", "--config", str(pipeline.config)]) == 1
     shown = capsys.readouterr().out

@@ -25,6 +25,7 @@ def run(**changes):
         "labels": log({"id": "e0"}),
         "predictions": log({"source": 0}),
         "examples": log({"label_source": [0, 0]}),
+        "models": [],
         "metrics": log({"window": 1}),
         "alerts": [],
         "retrain": [],

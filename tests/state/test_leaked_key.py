@@ -38,6 +38,7 @@ CONFIG = Config.model_validate(
         "target": {"task": "binary", "labels": ["no", "yes"], "positive": "yes"},
         "features": {"x": "numeric"},
         "models": {"candidates": {"champion": {"model": "logistic_regression"}}},
+        "drift": {"loss_detectors": ["adwin"]},  # pickles of the monitor
     }
 )
 
