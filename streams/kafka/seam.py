@@ -91,6 +91,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.reached: dict[TP, int] = {}
+        self.gaps: dict[TP, int] = {}
+        """Where rows were missing when they were fetched first."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -132,12 +134,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if start is None or not state.has_valid_position:
                 continue
             rows = records.get(aiokafka.TopicPartition(*partition)) or records.get(partition) or []
+            if self._lacks_rows(partition, start, rows[0].offset if rows else state.position):
+                consumer.seek(aiokafka.TopicPartition(*partition), start)
+                continue
             if rows or state.position != start:
                 chunks[partition] = [Chunk(partition, start, state.position, rows)]
                 self.reached[partition] = state.position
         owner: Any = self.consumer
         owner.ends.update(ends)
         return chunks
+
+    def _lacks_rows(self, partition: TP, start: int, first: int) -> bool:
+        """Whether rows from `start` on are missing before `first`, for the first time: then they are fetched again.
+
+        Markers of transactions and compaction leave such gaps, and they stay. But in a rebalance a position was seen
+        to move on by itself, past rows that nobody had been given.
+        """
+        known = self.gaps.pop(partition, None)
+        if first <= start or known == start:
+            return False
+        self.gaps[partition] = start
+        return True
 
 
 class Consumer(driver.Consumer):

@@ -20,7 +20,7 @@ async def fetched(error):
         raise error
 
     thread = object.__new__(ConsumerThread)
-    thread.reached, thread.consumer = {}, SimpleNamespace(flow_active=True, ends={})
+    thread.reached, thread.gaps, thread.consumer = {}, {}, SimpleNamespace(flow_active=True, ends={})
     consumer = SimpleNamespace(
         _closed=False,
         _fetcher=SimpleNamespace(
@@ -42,3 +42,61 @@ def test_what_fell_off_retention_ends_the_process():
     """That is loss, and never passed over."""
     with pytest.raises(OffsetOutOfRangeError):
         asyncio.run(fetched(OffsetOutOfRangeError({PLACE: 7})))
+
+
+class Log:
+    """A consumer whose position stands where it is put, over a log that holds these offsets."""
+
+    def __init__(self, offsets, position):
+        self.offsets, self.position, self.sought = offsets, position, []
+        state = SimpleNamespace(lso=100, highwater=100, has_valid_position=True)
+        self.state = state
+        assignment = SimpleNamespace(state_value=lambda _place: state)
+        self._closed = False
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+        self._fetcher = SimpleNamespace(
+            _closed=False,
+            _subscriptions=SimpleNamespace(fetch_context=nullcontext),
+            fetched_records=self.fetched_records,
+        )
+
+    def seek(self, _place, offset):
+        self.position = offset
+        self.sought.append(offset)
+
+    async def fetched_records(self, *_, **__):
+        rows = [SimpleNamespace(offset=offset) for offset in self.offsets if offset >= self.position]
+        self.state.position = self.position = max([self.position, *(row.offset + 1 for row in rows)])
+        return {PLACE: rows} if rows else {}
+
+
+def chunks_of(log, reached, times):
+    thread = object.__new__(ConsumerThread)
+    thread.reached, thread.gaps = {PLACE: reached}, {}
+    thread.consumer = SimpleNamespace(flow_active=True, ends={})
+
+    async def fetch():
+        return [await thread._fetch_records(log, {PLACE}, 1.0) for _ in range(times)]
+
+    return [
+        (chunk.start, chunk.stop, [row.offset for row in chunk.rows])
+        for found in asyncio.run(fetch())
+        for (chunk,) in found.values()
+    ]
+
+
+@pytest.mark.parametrize("position", [13, 20])
+def test_a_position_that_moved_on_by_itself_loses_no_row(position):
+    """Eight examples were passed over in a rebalance once: what was not given is fetched again."""
+    log = Log(range(20), position)
+
+    assert chunks_of(log, reached=5, times=2) == [(5, 20, list(range(5, 20)))]
+    assert log.sought == [5]
+
+
+def test_a_gap_that_stays_is_the_log_s_own():
+    """Markers of transactions and compaction: fetched twice, then passed over."""
+    log = Log([7, 8], 5)
+
+    assert chunks_of(log, reached=5, times=2) == [(5, 9, [7, 8])]
+    assert log.sought == [5]
