@@ -15,7 +15,11 @@ def told_again(pipeline, evidence):
     }
     watch = Watch(config, {"next": {}, "high_ms": {}})
     cuts, alerts, requests = [], [], []
-    told = [record.json["cut"]["offsets"] for side in (evidence.metrics, evidence.alerts) for record in side]
+    told = [
+        record.json["cut"]["offsets"]
+        for side in (evidence.metrics, evidence.alerts, evidence.retrain)
+        for record in side
+    ]
     for ends in sorted(told, key=lambda offsets: sum(offsets.values())):
         for side in watch.merge.inputs:
             end = ends[f"{side.topic}/{side.partition}"]

@@ -70,7 +70,12 @@ async def _answers(client: Any) -> bool:
     for broker in client.cluster.brokers():
         try:
             await asyncio.wait_for(client.send(broker.nodeId, ApiVersionRequest()), ANSWER_S)
-        except (KafkaError, OSError, TimeoutError):
+        except (
+            KafkaError,
+            OSError,
+            TimeoutError,
+            RuntimeError,
+        ):  # the last is uvloop's word for a connection just closed
             continue
         return True
     return False
