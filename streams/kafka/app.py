@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.config import Config
 from streams.kafka.assignors import Copartitioned
-from streams.kafka.seam import App, keep_records_as_fetched
+from streams.kafka.seam import App, closed_connections_are_broken, keep_records_as_fetched
 from streams.kafka.security import faust_brokers, faust_credentials
 
 BATCH_BYTES = 900_000
@@ -22,6 +22,7 @@ OUTAGE_S = 120.0
 def build_app(config: Config, group: str, scratch: Path, **settings: Any) -> App:
     """An app in consumer group `group`; `scratch` is a folder that may vanish."""
     keep_records_as_fetched()
+    closed_connections_are_broken()
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters we see ourselves and say once
     session_s = config.kafka.session_timeout_ms / 1000
