@@ -104,6 +104,8 @@ class Webhook:
         """By partition that is ours: the alert whose turn comes next."""
         self.assigned: set[Any] | None = None
         """None until the group has said what is ours."""
+        self.settled = asyncio.Event()
+        """Set once what is ours is also read back: aiokafka hands out rows while its listener is still at that."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Post until `stop` is set; raises BrokerError if Kafka cannot be reached at the start."""
@@ -144,13 +146,25 @@ class Webhook:
                 if watching.done():
                     watching.result()  # the group is lost for good: another start will find it
                 for place, rows in (await consumer.getmany(timeout_ms=POLL_MS, max_records=1)).items():
-                    await self._turn(consumer, producer, place, rows[0], stopping)
+                    await self._until_settled(stopping)
+                    if not stop.is_set() and self._is_due(place, rows[0]):
+                        await self._turn(consumer, producer, place, rows[0], stopping)
                 self._look(consumer)
         stopping.cancel()
 
     def _look(self, consumer: Any) -> None:
         ends = {place: consumer.highwater(place) for place in consumer.assignment()}
         self.lag = sum(max(0, end - self.next.get(place, end)) for place, end in ends.items() if end is not None)
+
+    async def _until_settled(self, stopping: asyncio.Future[Any]) -> None:
+        """Until it is known what is ours and what somebody has heard of it, or the process is stopped."""
+        settled = asyncio.ensure_future(self.settled.wait())
+        await asyncio.wait({settled, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        settled.cancel()
+
+    def _is_due(self, place: Any, row: Any) -> bool:
+        """False for a row fetched before a rebalance that gave its partition, or its turn, to somebody else."""
+        return place in self.next and row.offset >= self.next[place]
 
     async def _turn(self, consumer: Any, producer: Any, place: Any, row: Any, stopping: asyncio.Future[Any]) -> None:
         """One alert, until it is dealt with or the process is stopped; then its offset."""
@@ -249,6 +263,7 @@ class _Beginning(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         """Somebody comes or goes."""
         del revoked
         self.webhook.assigned = None
+        self.webhook.settled.clear()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """These are ours now."""
@@ -265,6 +280,7 @@ class _Beginning(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 await self._read_back(place, position)
             webhook.next[place] = position
         webhook.assigned = set(assigned)
+        webhook.settled.set()
 
     async def _read_back(self, place: Any, position: int) -> None:
         async with reader(self.webhook.connection) as consumer:

@@ -124,6 +124,23 @@ def test_what_the_monitor_says_twice_is_posted_once(pipeline, receiver):
     assert posted(receiver) == ["i1/started/1", "i2/started/1", "i3/started/1"]
 
 
+@pytest.mark.slow
+def test_what_was_said_again_while_nobody_listened_is_known(pipeline, receiver):
+    """The rows that wait are at hand before the ids that were posted are read back: they wait for those."""
+    process = begun(pipeline)
+    say(pipeline, *map(alert, range(3)))
+    until(lambda: len(receiver.got) == 3, 30, lambda: receiver.got)
+    assert process.stop() == 0
+    say(pipeline, *map(alert, range(4)))
+    for number in range(4, 8):
+        process = start(pipeline)
+        until(lambda number=number: len(receiver.got) >= number, 30, lambda: receiver.got)
+        assert process.stop() == 0
+        say(pipeline, *map(alert, range(number + 1)))
+
+    assert posted(receiver) == [alert(number).id for number in range(7)]
+
+
 def letters(pipeline):
     consumer = KafkaConsumer(
         pipeline.topic("dead-letters"),
