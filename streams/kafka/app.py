@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from streams.config import Config
+from streams.kafka.aiokafka_changes import closed_connections_are_broken, keep_records_as_fetched
 from streams.kafka.assignors import Copartitioned
-from streams.kafka.seam import App, closed_connections_are_broken, keep_records_as_fetched
+from streams.kafka.seam import App
 from streams.kafka.security import faust_brokers, faust_credentials
 
 BATCH_BYTES = 900_000

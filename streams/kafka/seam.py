@@ -5,7 +5,8 @@ overridden here and nowhere else, against faust-streaming 0.15.3 and aiokafka 0.
 
 - `AIOKafkaConsumerThread._create_worker_consumer`: isolation level and fetch wait have no setting.
 - `AIOKafkaConsumerThread._fetch_records`: runs beside aiokafka's own positions, so a chunk knows where it starts and
-  stops, control records included, and the last stable offset of its partition is known.
+  stops, control records included, and the last stable offset of its partition is known. It asks for a copy of the
+  active partitions: the set itself is emptied and filled by the other thread, and to aiokafka an empty one means all.
 - `AIOKafkaConsumerThread._seek_wait`: every seek passes here.
 - `Consumer.perform_seek`, `Consumer.resume_partitions`: positions are ours; a partition that restores stays paused.
 - `Consumer._wait_next_records`: stock Faust sleeps a full second when every partition is paused.
@@ -20,9 +21,7 @@ from typing import Any, Protocol
 
 import aiokafka
 import faust
-from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.consumer import fetcher
-from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
+from aiokafka.errors import NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -112,44 +111,50 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> dict[TP, list[Chunk]]:
+        active = set(active_partitions)  # Faust's loop changes that set while this thread waits for rows
+        if not active:
+            return {}
         try:
-            records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+            records = await super()._fetch_records(consumer, active, timeout, max_records)
         except NoOffsetForPartitionError:  # assigned anew, nothing committed yet, and our seek is on its way
             records = {}
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001
         if assignment is None:
             return {}
+        owner: Any = self.consumer
         chunks: dict[TP, list[Chunk]] = {}
-        ends: dict[TP, int] = {}
-        for partition in [TP(*active) for active in active_partitions]:
+        for place in active:
             try:
-                state = assignment.state_value(aiokafka.TopicPartition(*partition))
+                state = assignment.state_value(aiokafka.TopicPartition(*place))
             except KeyError:
                 continue
             if state is None:
                 continue
-            end = state.lso if state.lso is not None and state.lso >= 0 else state.highwater
-            if end is not None:
-                ends[partition] = end
-            start = self.reached.get(partition)
-            if start is None or not state.has_valid_position:
-                continue
-            rows = records.get(aiokafka.TopicPartition(*partition)) or records.get(partition) or []
-            if self._lacks_rows(partition, start, rows[0].offset if rows else state.position):
-                consumer.seek(aiokafka.TopicPartition(*partition), start)
-                continue
-            if rows or state.position != start:
-                chunks[partition] = [Chunk(partition, start, state.position, rows)]
-                self.reached[partition] = state.position
-        owner: Any = self.consumer
-        owner.ends.update(ends)
+            partition = TP(*place)
+            if (end := state.lso if state.lso is not None and state.lso >= 0 else state.highwater) is not None:
+                owner.ends[partition] = end
+            if (chunk := self._chunk(consumer, partition, state, records.get(place) or [])) is not None:
+                chunks[partition] = [chunk]
         return chunks
+
+    def _chunk(self, consumer: Any, partition: TP, state: Any, rows: Sequence[Any]) -> Chunk | None:
+        """What these rows and the fetch position `state` say has come; None for nothing."""
+        start = self.reached.get(partition)
+        if start is None or not state.has_valid_position:
+            return None
+        if self._lacks_rows(partition, start, rows[0].offset if rows else state.position):
+            consumer.seek(aiokafka.TopicPartition(*partition), start)
+            return None
+        if not rows and state.position == start:
+            return None
+        self.reached[partition] = state.position
+        return Chunk(partition, start, state.position, rows)
 
     def _lacks_rows(self, partition: TP, start: int, first: int) -> bool:
         """Whether rows from `start` on are missing before `first`, for the first time: then they are fetched again.
 
-        Markers of transactions and compaction leave such gaps, and they stay. But in a rebalance a position was seen
-        to move on by itself, past rows that nobody had been given.
+        Markers of transactions and compaction leave such gaps, and they stay. But a position that was moved on by
+        anybody else leaves the same gap, and rows that nobody was given: no label may hang on who reads along.
         """
         known = self.gaps.pop(partition, None)
         if first <= start or known == start:
@@ -220,34 +225,3 @@ class App(faust.App):
 
     def _new_producer_transport(self) -> Transport:
         return Transport(self.conf.broker_producer, self)
-
-
-def keep_records_as_fetched() -> None:
-    """Rows stay aiokafka's own C records (offset, timestamp, key, value, headers).
-
-    Stock aiokafka copies each into a ConsumerRecord of twelve fields that nobody here reads, which costs about a fifth
-    of the whole path of an event.
-    """
-    fetcher.PartitionRecords._consumer_record = lambda _self, _partition, record: record  # noqa: SLF001
-
-
-_send = AIOKafkaConnection.send
-
-
-def closed_connections_are_broken() -> None:
-    """Writing to a connection that has just been closed is a broken connection, which aiokafka knows how to mend.
-
-    asyncio's own transports say nothing there, or raise an OSError; uvloop's raise a RuntimeError, which ended the
-    fetcher, the coordinator or whoever wrote, and the process with it, when a broker was killed at that moment.
-    """
-    AIOKafkaConnection.send = _send_or_break
-
-
-def _send_or_break(connection: Any, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's
-    try:
-        return _send(connection, request, expect_response=expect_response)
-    except RuntimeError as error:
-        if "is closed" not in str(error):
-            raise
-        connection.close(reason=CloseReason.CONNECTION_BROKEN)
-        raise KafkaConnectionError(f"connection at {connection.host}:{connection.port} broken: {error}") from error

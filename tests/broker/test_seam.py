@@ -10,9 +10,10 @@ from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError, Off
 from aiokafka.protocol.admin import ApiVersionRequest
 from faust.types import TP
 
-from streams.kafka.seam import ConsumerThread, closed_connections_are_broken
+from streams.kafka.aiokafka_changes import closed_connections_are_broken
+from streams.kafka.seam import ConsumerThread
 
-PLACE = TP("shop.examples", 0)
+PLACE, OTHER = TP("shop.examples", 0), TP("shop.examples", 1)
 
 
 async def fetched(error):
@@ -49,8 +50,8 @@ def test_what_fell_off_retention_ends_the_process():
 class Log:
     """A consumer whose position stands where it is put, over a log that holds these offsets."""
 
-    def __init__(self, offsets, position):
-        self.offsets, self.position, self.sought = offsets, position, []
+    def __init__(self, offsets, position, meanwhile=lambda: None):
+        self.offsets, self.position, self.sought, self.meanwhile = offsets, position, [], meanwhile
         state = SimpleNamespace(lso=100, highwater=100, has_valid_position=True)
         self.state = state
         assignment = SimpleNamespace(state_value=lambda _place: state)
@@ -66,24 +67,29 @@ class Log:
         self.position = offset
         self.sought.append(offset)
 
-    async def fetched_records(self, *_, **__):
+    async def fetched_records(self, asked, **_):
+        """As aiokafka's: whatever is asked for by then, and all if nothing is."""
+        self.meanwhile()
+        if asked and PLACE not in asked:
+            return {}
         rows = [SimpleNamespace(offset=offset) for offset in self.offsets if offset >= self.position]
         self.state.position = self.position = max([self.position, *(row.offset + 1 for row in rows)])
         return {PLACE: rows} if rows else {}
 
 
-def chunks_of(log, reached, times):
+def chunks_of(log, reached, times, asked=frozenset({PLACE})):
     thread = object.__new__(ConsumerThread)
     thread.reached, thread.gaps = {PLACE: reached}, {}
     thread.consumer = SimpleNamespace(flow_active=True, ends={})
 
     async def fetch():
-        return [await thread._fetch_records(log, {PLACE}, 1.0) for _ in range(times)]
+        return [await thread._fetch_records(log, asked, 1.0) for _ in range(times)]
 
     return [
         (chunk.start, chunk.stop, [row.offset for row in chunk.rows])
         for found in asyncio.run(fetch())
-        for (chunk,) in found.values()
+        for place, (chunk,) in found.items()
+        if place == PLACE
     ]
 
 
@@ -102,6 +108,23 @@ def test_a_gap_that_stays_is_the_log_s_own():
 
     assert chunks_of(log, reached=5, times=2) == [(5, 9, [7, 8])]
     assert log.sought == [5]
+
+
+@pytest.mark.parametrize("change", [set.clear, lambda asked: asked.discard(PLACE), lambda asked: asked.add(OTHER)])
+def test_partitions_that_are_paused_while_it_waits_lose_no_row(change):
+    """Faust pauses them from another thread. An empty set means all to aiokafka: eight examples were lost that way."""
+    asked = {PLACE}
+    log = Log(range(20), 5, meanwhile=lambda: change(asked))
+
+    assert chunks_of(log, reached=5, times=1, asked=asked) == [(5, 20, list(range(5, 20)))]
+
+
+def test_where_all_are_paused_nothing_is_taken():
+    """Nobody would be given the rows."""
+    log = Log(range(20), 5)
+
+    assert chunks_of(log, reached=5, times=1, asked=set()) == []
+    assert log.position == 5
 
 
 class Closed:
