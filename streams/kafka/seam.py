@@ -109,13 +109,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer: Any,
         active_partitions: set[TP],
         timeout: float | None = None,
-        max_records: int | None = None,
+        max_records: int | None = None,  # noqa: ARG002 - Faust's
     ) -> dict[TP, list[Chunk]]:
         active = set(active_partitions)  # Faust's loop changes that set while this thread waits for rows
         if not active:
             return {}
         try:
-            records = await super()._fetch_records(consumer, active, timeout, max_records)
+            records = await super()._fetch_records(
+                consumer, active, timeout
+            )  # all there is: a fetch is bounded in bytes
         except NoOffsetForPartitionError:  # assigned anew, nothing committed yet, and our seek is on its way
             records = {}
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001

@@ -5,12 +5,9 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
-from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
-from streams.kafka.aiokafka_changes import closed_connections_are_broken
 from streams.kafka.seam import ConsumerThread
 
 PLACE, OTHER = TP("shop.examples", 0), TP("shop.examples", 1)
@@ -125,38 +122,3 @@ def test_where_all_are_paused_nothing_is_taken():
 
     assert chunks_of(log, reached=5, times=1, asked=set()) == []
     assert log.position == 5
-
-
-class Closed:
-    """uvloop's transport after its connection is gone."""
-
-    def __init__(self, words):
-        self.words = words
-
-    def write(self, _data):
-        raise RuntimeError(self.words)
-
-    def close(self):
-        pass
-
-
-def sent_to(words):
-    async def send():
-        connection = AIOKafkaConnection("127.0.0.1", 9)
-        connection._writer, connection._versions = Closed(words), {}
-        connection.send(ApiVersionRequest())
-
-    closed_connections_are_broken()
-    asyncio.run(send())
-
-
-def test_writing_to_a_connection_that_was_just_closed_is_a_broken_connection():
-    """Aiokafka mends those; uvloop's own word for it ended the process when a broker was killed at that moment."""
-    with pytest.raises(KafkaConnectionError, match="broken"):
-        sent_to("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
-
-
-def test_another_error_is_left_as_it_is():
-    """What nobody has understood may not be retried for ever."""
-    with pytest.raises(RuntimeError, match="no idea"):
-        sent_to("no idea")
