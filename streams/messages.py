@@ -64,7 +64,7 @@ class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: int = 0
     """Configured features that the event lacked."""
     behind: int = 0
-    """Examples that were there, as far as the worker knew, and that the model had not learnt."""
+    """Examples that were there or on their way, as far as the worker knew, and that the model had not learnt."""
     behind_ms: int = 0
     """For how long it had lacked them, at most."""
     time: Time | None = None
@@ -121,12 +121,26 @@ class ModelVersion(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-class Cut(msgspec.Struct, frozen=True):
-    """Where a window was closed: the next offset of every input partition."""
+class Beginning(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a history of the monitor began; `millrace rebuild --monitor` begins another."""
+
+    offsets: dict[str, Offset]
+    """First offset of every input that was read, by `topic/partition`."""
+    known: dict[str, Offset] = {}
+    """Events and labels below these offsets were told before: what is said of them again is no news."""
+
+
+class Cut(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a window was closed: the next offset of every input partition, and how the rows came up to it."""
 
     id: str
     offsets: dict[str, int]
     """By `topic/partition`."""
+    setbacks: list[dict[str, int]] = []
+    """Since the window before, oldest first: cuts behind which a row was taken that sorts before one already taken.
+    Each names only the inputs that had moved by the next one. With them the order of all rows is known."""
+    began: Beginning | None = None
+    """Where the history began; told up to its first window."""
 
 
 class ColumnStanding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -160,6 +174,8 @@ class BudgetMetrics(msgspec.Struct, frozen=True):
     """Raised since the first start, false and true ones."""
     loss: ColumnStanding | None
     """None if it is not watched."""
+    reference: str = ""
+    """In words: what windows are compared with, and where it moves, what that does to the alarms."""
 
 
 class Histogram(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -23,7 +23,6 @@ from streams.kafka.security import client_settings
 from streams.messages import Prediction
 from streams.rebuild import Gap, Logs, Plan, Step
 from streams.reference_file import reference_from_file
-from streams.stages.learn import Learnt
 from streams.state.claims import adopt, newest_on_lineage, next_generation
 from streams.state.done import DoneIds
 from streams.state.intervals import Intervals
@@ -159,11 +158,10 @@ def _first_monitor(config: Config, store: Store, identity: Identity, logs: Logs,
     from streams.stages.watch import Watch  # noqa: PLC0415 - SciPy takes a second
     from streams.stages.watch_state import WatchState, pack_watch  # noqa: PLC0415
 
+    known = {f"{config.topic('features')}/{partition}": above for partition, above in logs.predicted.items()}
+    known |= {f"{config.topic('labels')}/{partition}": above for partition, above in logs.labelled.items()}
     reference = reference_from_file(config)
-    watch = Watch(config, {"next": dict(step.offsets), "high_ms": {}}, reference)
-    for partition, above in logs.predicted.items():
-        watch.hearing.seen[partition].add_range(0, above)
-    watch.hearing.learnt = Learnt({partition: (above, []) for partition, above in logs.labelled.items()})
+    watch = Watch(config, {"next": dict(step.offsets), "high_ms": {}, "known": known}, reference)
     if reference is not None:
         store.put_object("references", NAME, reference.to_bytes())
     settings = pinned_by(config, SECTIONS)

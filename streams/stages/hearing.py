@@ -42,8 +42,20 @@ class Hearing:
         self.target = config.target.build()
         self._guard = FeatureGuard(config.features)
         self._columns = {name: column_of(name) for name in config.features}
+        self._features = config.topic("features")
         self.seen = [Intervals() for _ in range(config.topics.partitions)]
         self.learnt = Learnt()
+
+    def skip(self, known: Mapping[str, int]) -> None:
+        """Events and labels below these offsets, by `topic/partition`: what is said of them again is no news."""
+        labels: dict[int, tuple[int, list[Any]]] = {}
+        for place, above in known.items():
+            topic, _, partition = place.rpartition("/")
+            if topic == self._features:
+                self.seen[int(partition)].add_range(0, above)
+            else:
+                labels[int(partition)] = (above, [])
+        self.learnt = Learnt(labels)
 
     def hear(self, turn: Turn) -> Item:
         """The row as an item."""

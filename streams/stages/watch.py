@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import convert, to_builtins
+
 from drift.budget import AlarmBudget, Finding, Over
 from drift.comparison import compare
 from drift.detectors import DetectorState
@@ -25,7 +27,7 @@ from drift.reference import Reference
 from drift.window import SlidingWindow, WindowConfig
 from learners.scores import PrequentialScores
 from streams.config import Config
-from streams.messages import Cut, Example, Instruction, Prediction, WindowMetrics
+from streams.messages import Beginning, Cut, Example, Instruction, Prediction, WindowMetrics
 from streams.stages import telling
 from streams.stages.alerting import Alerting
 from streams.stages.detecting import Detecting
@@ -34,6 +36,8 @@ from streams.stages.label_delays import LabelDelays
 from streams.stages.merge import Input, Merge, Turn, positions_of
 from streams.stages.pictures import pictured
 from streams.stages.seen import ReportDue, Seen
+from streams.stages.setbacks import Setbacks
+from streams.stages.watch_reference import WatchReference
 from streams.stages.watch_settings import (
     alarm_budget_config,
     comparison_config,
@@ -48,8 +52,9 @@ __all__ = ["ReportDue", "Seen", "Watch"]
 class Watch:
     """One pipeline's budget, incidents and windows.
 
-    `saved` is what `dump` gave, `reference` the one it names (or the one of `drift.reference.file` at a first start),
-    `states` the detectors' states, which the caller keeps in a form of its own.
+    `saved` is what `dump` gave, or for a history that begins `next` and `high_ms` alone (and `known`, see `Beginning`);
+    `reference` the one it names (or the one of `drift.reference.file` at a first start), `states` the detectors'
+    states, which the caller keeps in a form of its own.
     """
 
     def __init__(
@@ -65,13 +70,14 @@ class Watch:
         self.comparison = with_thresholds(comparison_config(drift), drift, config.features)
         self.budget = AlarmBudget(alarm_budget_config(config, self.columns))
         self.detecting = Detecting(config, states)
-        self.window = SlidingWindow(
-            WindowConfig(window_rows=max(drift.window_rows, ROWS_MAX), kinds=self.columns.kinds)
-        )
-        """The last rows: those of a window that is shown, and those that an alert is about."""
+        self.compared = WatchReference(config, self.columns.kinds, reference)
+        rows = drift.window_rows + drift.slide_rows * self.compared.moves
+        self.window = SlidingWindow(WindowConfig(window_rows=max(rows, ROWS_MAX), kinds=self.columns.kinds))
+        """The last rows: those of a window that is shown or has just been, and those that an alert is about."""
         self._collecting_config = WindowConfig(window_rows=drift.reference.rows, kinds=self.columns.kinds)
         self.collecting: SlidingWindow | None = None if reference else SlidingWindow(self._collecting_config)
-        self.reference = reference
+        self.rebase_due = False
+        """A retrain request was told: there is a new reference from the next window on."""
         self.delays = LabelDelays(drift.window_rows)
         names = [*config.models.candidates, *_baselines(config)]
         self.scores = PrequentialScores(config.target.build(), names, window=drift.window_rows)
@@ -80,16 +86,27 @@ class Watch:
         self.windows_total = 0
         """Evaluated since the first start."""
         self.rows_due = drift.slide_rows
+        """Until a window is shown, or would be if there were a reference."""
         self.served = (config.models.champion, 0)
         """Name and version of the model that made the last prediction."""
         self.alerting = Alerting(config, self.columns, self.comparison, self)
         saved = saved or {"next": {}, "high_ms": {}}
         self.merge = Merge(self._inputs(saved))
         self.next: dict[tuple[int, int], int] = {(i.rank, i.partition): i.next for i in self.merge.inputs}
+        self.setbacks = Setbacks()
+        self.began = Beginning(offsets=self.offsets(), known=dict(saved.get("known", {})))
+        """Of this history."""
         if "window" in saved:
             self._restore(saved)
-        elif reference is not None:
+            return
+        self.hearing.skip(self.began.known)
+        if reference is not None:
             self.budget.rebase(reference)
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the budget watches from; None while it is collected."""
+        return self.compared.base
 
     @property
     def incidents(self) -> Incidents:
@@ -113,11 +130,16 @@ class Watch:
         turns = self.merge.take(limit)
         if not turns:
             return None
+        self.setbacks.taking(turns, self.offsets)
         seen = Seen(rows=len(turns))
         items: list[Item] = []
         until_window = self.rows_due
         for turn in turns:
             item = self.hearing.hear(turn)
+            if self._promotes(item):  # as of the row before
+                self._take(items, seen)
+                self.rebase(seen)
+                items, until_window = [], self.rows_due
             items.append(item)
             if item.loss is not None:
                 self.budget.example(item.loss)
@@ -140,7 +162,7 @@ class Watch:
         events = self.budget.events - sum(isinstance(item.record, Prediction) for item in items)
         examples = self.budget.examples - sum(item.loss is not None for item in items)
         for item in items:
-            turn, record = item.turn, item.record
+            turn, record, requests = item.turn, item.record, len(seen.requests)
             self.next[turn.rank, turn.partition] = turn.offset + 1
             if isinstance(record, Prediction):
                 events += 1
@@ -152,31 +174,59 @@ class Watch:
                 self._asked(record, seen)
             while findings and (findings[0].event, findings[0].example) == (events, examples):
                 self._found(findings.popleft(), seen)
-            if self.reference is not None and self.rows_due <= 0:
+            if self.compared.kind == "retrain" and len(seen.requests) > requests:
+                self.rebase_due = True
+            if self.rows_due <= 0:
                 self.rows_due = self.config.drift.slide_rows
-                self._evaluate(self.reference, seen)
+                self._window_due(seen)
+
+    def _window_due(self, seen: Seen) -> None:
+        """A window is shown; what moves has moved before, and the budget watches from what it moved to after."""
+        self.compared.passed(self.window, self.alerting.event, holding=self.budget.holding)
+        times = self._shown_times()
+        if (reference := self.compared.of_window(self.alerting.event, times)) is not None:
+            self._evaluate(reference, times, seen)
+        if not self.budget.holding and (moved := self.compared.moved(self.window)) is not None:
+            self.budget.move(*moved)
+            seen.references.append(moved[0])
+        if self.rebase_due:
+            self.rebase(seen)
+
+    def normal(self, rows: int) -> Reference | None:
+        """What the last rows are to be measured against."""
+        return self.compared.of_alert(self.alerting.event, self.window.times_ms()[-rows:])
+
+    def _shown_times(self) -> list[int]:
+        return self.window.times_ms()[-self.config.drift.window_rows :]
+
+    def _promotes(self, item: Item) -> bool:
+        said = item.record
+        return (
+            self.compared.kind == "promotion"
+            and isinstance(said, Prediction)
+            and self.compared.promoted(item.turn.partition, said.model)
+        )
 
     def _prediction(self, said: Prediction, values: Mapping[str, object], number: int, seen: Seen) -> None:
         self.served = said.model, said.version
         self.alerting.predicted(number, said.event_ms)
         self.delays.predicted()
         self.detecting.features(said.features, said.event_ms)
+        self.rows_due -= 1
         if self.reference is None:
             self._collect(said, values, seen)
             return
         self.window.append(said.id, said.event_ms, values)
-        self.rows_due -= 1
 
     def _collect(self, said: Prediction, values: Mapping[str, object], seen: Seen) -> None:
         if self.collecting is None:
             self.collecting = SlidingWindow(self._collecting_config)
         self.collecting.append(said.id, said.event_ms, values)
         if self.collecting.full:
-            columns = self.collecting.columns()
-            self.reference = Reference.from_columns(self.columns.kinds, columns)
+            phases = self.compared.phases(self.alerting.event, self.collecting.times_ms())
+            seen.references.append(self.compared.collected(self.collecting.columns(), phases))
             self.collecting = None
             self.rows_due = self.config.drift.slide_rows
-            seen.references.append(self.reference)
 
     def _example(self, example: Example, loss: float | None, turn: Turn, number: int, seen: Seen) -> None:
         if example.kind == "correction":
@@ -213,7 +263,8 @@ class Watch:
         self._drop_reference()
 
     def _drop_reference(self) -> None:
-        self.reference, self.rows_due = None, self.config.drift.slide_rows
+        self.compared.drop()
+        self.collecting, self.rebase_due, self.rows_due = None, False, self.config.drift.slide_rows
         self.window = SlidingWindow(self.window.config)
 
     def offsets(self) -> dict[str, int]:
@@ -221,16 +272,18 @@ class Watch:
         return {f"{i.topic}/{i.partition}": self.next[i.rank, i.partition] for i in self.merge.inputs}
 
     def cut(self) -> Cut:
-        """The same, with its name."""
+        """The same, with its name, and how the rows came up to here."""
         offsets = self.offsets()
-        return Cut(deterministic_id(self.config.name, *(f"{k}:{v}" for k, v in sorted(offsets.items()))), offsets)
+        name = deterministic_id(self.config.name, *(f"{k}:{v}" for k, v in sorted(offsets.items())))
+        return Cut(name, offsets, self.setbacks.until(offsets), None if self.windows_total else self.began)
 
     # -- a window ------------------------------------------------------------------------------------------------
 
-    def _evaluate(self, reference: Reference, seen: Seen) -> None:
-        """Show the last rows against the reference, and how the budget stands."""
+    def _evaluate(self, reference: Reference, times: Sequence[int], seen: Seen) -> None:
+        """Show the last rows, which came at these times, against the reference, and how the budget stands."""
+        cut, rows = self.cut(), len(times)
+        self.setbacks.told()
         self.windows_total += 1
-        cut, rows = self.cut(), min(len(self.window), self.config.drift.window_rows)
         shown = {name: column[-rows:] for name, column in self.window.columns().items()}
         subjects = {name: subject for name, subject in self.columns.subjects.items() if name in reference.kinds}
         standings = {each.column: each for each in self.budget.standings()}
@@ -246,7 +299,7 @@ class Watch:
         ]
         columns = pictured(told, list(subjects), reference, shown)
         judged = any(column.verdict != "not_enough_data" for column in columns)
-        incident, times = self.incidents.open_incident, self.window.times_ms()[-rows:]
+        incident = self.incidents.open_incident
         seen.metrics.append(
             WindowMetrics(
                 id=cut.id,
@@ -263,13 +316,15 @@ class Watch:
                 incident=incident,
                 reference=reference.digest,
                 told=self.alerting.take_told(),
-                budget=telling.budget(self.budget, self.config.drift.false_alarms),
+                budget=telling.budget(self.budget, self.config.drift.false_alarms, self.compared.words),
             )
         )
 
     def report(self, phase: IncidentPhase | None = None, cut: Cut | None = None) -> ReportDue | None:
         """The rows of the window as it is now; None without a reference or without rows."""
-        if self.reference is None or not len(self.window):
+        times, number = self._shown_times(), self.alerting.event
+        reference = self.compared.of_alert(number, times) if phase else self.compared.of_window(number, times)
+        if reference is None or not times:
             return None
         config = WindowConfig(window_rows=self.config.drift.window_rows, kinds=self.columns.kinds)
         copy = SlidingWindow.restore(config, self.window.snapshot())
@@ -278,7 +333,7 @@ class Watch:
             phase=phase,
             number=self.windows_total,
             cut=cut or self.cut(),
-            reference=self.reference,
+            reference=reference,
             window=copy,
             labels=labels,
         )
@@ -290,11 +345,15 @@ class Watch:
         return {
             "next": self.merge.positions(),
             "high_ms": self.merge.watermarks(),
+            "setbacks": self.setbacks.dump(),
+            "began": to_builtins(self.began),
             "windows_total": self.windows_total,
             "rows_due": self.rows_due,
             "reference": self.reference.digest if self.reference else "",
             "collecting": self.collecting.snapshot() if self.collecting else None,
             "window": self.window.snapshot(),
+            "compared": self.compared.snapshot(),
+            "rebase_due": self.rebase_due,
             "hearing": self.hearing.dump(),
             "budget": self.budget.snapshot(),
             "delays": self.delays.snapshot(),
@@ -310,6 +369,7 @@ class Watch:
         return self.detecting.states()
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
+        self.setbacks, self.began = Setbacks(saved["setbacks"]), convert(saved["began"], Beginning)
         self.windows_total = saved["windows_total"]
         self.rows_due = saved["rows_due"]
         self.alerting.restore(saved)
@@ -317,6 +377,8 @@ class Watch:
         if saved["collecting"] is not None:
             self.collecting = SlidingWindow.restore(self._collecting_config, saved["collecting"])
         self.window = SlidingWindow.restore(self.window.config, saved["window"])
+        self.compared.restore(saved["compared"])
+        self.rebase_due = saved["rebase_due"]
         self.hearing.restore(saved["hearing"])
         self.budget.restore(saved["budget"])
         self.delays.restore(saved["delays"])
