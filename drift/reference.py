@@ -66,6 +66,11 @@ class Reference:
             raise ValueError(f"reference must be all of {', '.join(kinds)}, got none for {', '.join(absent)}")
         return cls(kinds, {name: encode(kind, np.asarray(columns[name]).tolist()) for name, kind in kinds.items()})
 
+    @property
+    def encoded(self) -> Mapping[str, Column]:
+        """The columns as they are kept, see `drift.columns`; not to be changed."""
+        return MappingProxyType(self._encoded)
+
     @cached_property
     def columns(self) -> Mapping[str, Column]:
         """Read-only arrays of shape `(rows,)` as pandas would type them, NaN or None where missing."""

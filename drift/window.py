@@ -100,6 +100,12 @@ class SlidingWindow:
             for (name, kind), column in zip(self.config.kinds.items(), self._held(), strict=True)
         }
 
+    def encoded(self, rows: slice) -> dict[str, Column]:
+        """Copies of the columns of some rows in encoded form, as a reference keeps them."""
+        self._columnise()
+        start = self._stop - len(self._ids)
+        return {name: buffer[start : self._stop][rows].copy() for name, buffer in self._buffers.items()}
+
     def ids(self) -> list[str]:
         """Ids of the rows held, oldest first."""
         return list(self._ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,6 +15,8 @@ from streams.setting import HARMLESS, REBUILD, Section
 
 JOINT_ROWS_MIN = 1_000
 """`drift.budget.joint.ROWS_MIN`, without numpy."""
+PHASES = 24
+"""`drift.references.PHASES`, without numpy."""
 
 
 def _like(parse: Callable[[str, str], object]) -> Callable[[str], str]:
@@ -31,12 +33,32 @@ def _like(parse: Callable[[str, str], object]) -> Callable[[str], str]:
 
 
 class ReferenceConfig(Section):
-    """What the windows are compared with."""
+    """What the windows are compared with, and what the budget watches from."""
 
+    kind: Annotated[Literal["first", "file", "sliding", "reservoir", "seasonal", "retrain", "promotion"], REBUILD] = (
+        "first"
+    )
+    """`first` rows, of a `file`, `sliding` before the window, a `reservoir` of all, `seasonal`: rows of the same phase
+    of `drift.period`, or the first after each `retrain` request or `promotion` of another model."""
     rows: Annotated[int, REBUILD] = Field(default=5_000, ge=50)
-    """The first so many predictions, unless `file` is given."""
+    """So many predictions; those of a `file` are as many as it has."""
     file: Annotated[Path | None, REBUILD] = None
-    """CSV, JSON Lines or Parquet with the features' columns."""
+    """CSV, JSON Lines or Parquet with the features' columns; the kind is then `file`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_is_a_kind(cls, values: Any) -> Any:  # noqa: ANN401 - what the file has
+        if isinstance(values, dict) and values.get("file") is not None and "kind" not in values:
+            return {**values, "kind": "file"}
+        return values
+
+    @model_validator(mode="after")
+    def _file_fits(self) -> Self:
+        if self.kind == "file" and self.file is None:
+            raise ValueError('file must be set where kind is "file"')
+        if self.kind != "file" and self.file is not None:
+            raise ValueError(f'file must be left out unless kind is "file", got kind {self.kind!r}')
+        return self
 
 
 class DriftConfig(Section):
@@ -82,11 +104,22 @@ class DriftConfig(Section):
     def _windows_fit(self) -> Self:
         if self.joint and self.reference.file is None and self.reference.rows < JOINT_ROWS_MIN:
             raise ValueError(f"joint must be false where reference.rows is below {JOINT_ROWS_MIN:,}: it would cry wolf")
+        if self.reference.kind == "seasonal":
+            self._phases_are_judged()
         if 0 < self.rebase_after_rows <= self.listing_rows:
             raise ValueError("rebase_after_rows must be 0 or more than listing_rows")
         if self.slide_rows > self.window_rows:
             raise ValueError("slide_rows must be at most window_rows, or events fall between two windows")
         return self
+
+    def _phases_are_judged(self) -> None:
+        if self.period is None:
+            raise ValueError('period must be set where reference.kind is "seasonal"')
+        if self.reference.rows < PHASES * self.rows_min:
+            raise ValueError(
+                f"reference.rows must be at least {PHASES} times rows_min ({PHASES * self.rows_min:,}) where "
+                f'reference.kind is "seasonal", or no phase is ever judged, got {self.reference.rows:,}'
+            )
 
     @property
     def rows_to_first_verdict(self) -> int:

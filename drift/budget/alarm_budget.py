@@ -120,6 +120,22 @@ class AlarmBudget:
             section.panel.growth.go_on()
         self._begin_watching()
 
+    def move(self, reference: Reference, phases: Sequence[float] = ()) -> None:
+        """Watch from a later reference: rows that were judged, with their phases where a period is declared.
+
+        Evidence starts over, and what it was is of no account any more: each stretch between two moves raises a false
+        alarm with a chance of its events over those of one alarm at most, so the rate holds. The loss goes on.
+        """
+        self._work()
+        self._sections = []
+        self._references.moved(reference.columns, phases)
+        self._begin_watching()
+
+    @property
+    def holding(self) -> bool:
+        """Whether an alarm's episode holds the reference."""
+        return self._aftermath.listing or self._aftermath.episode
+
     @property
     def _loss_rows(self) -> int:
         return self.config.loss_rows or self.config.reference_rows

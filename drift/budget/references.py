@@ -79,6 +79,14 @@ class References:
         self.collection.add(columns, phases)
         self.rows_due = self.collection.rows
 
+    def moved(self, columns: Mapping[str, Column], phases: Sequence[float]) -> None:
+        """A later reference of the same stream: each column is asked anew, but for those that cry wolf."""
+        self.refused = {name: found for name, found in self.refused.items() if found.promise == "demoted"}
+        self._collect_columns(self._config.reference_rows)
+        if self.collection is not None:
+            self.collection.add(columns, phases)
+            self.rows_due = self.collection.rows
+
     def refuse(self, column: str) -> None:
         """Only observe a column from now on."""
         self.refused[column] = replace(self.standings[column], promise="demoted")

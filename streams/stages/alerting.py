@@ -33,7 +33,6 @@ class Scene(Protocol):
 
     window: SlidingWindow
     """The last rows."""
-    reference: Reference | None
     served: tuple[str, int]
     """Name and version of the model that made the last prediction."""
 
@@ -42,6 +41,9 @@ class Scene(Protocol):
 
     def offsets(self) -> dict[str, int]:
         """The same without a name."""
+
+    def normal(self, rows: int) -> Reference | None:
+        """What the last rows are to be measured against."""
 
     def report(self, phase: IncidentPhase | None = None, cut: Cut | None = None) -> ReportDue | None:
         """The rows of the window as they are now."""
@@ -137,8 +139,8 @@ class Alerting:
         return found
 
     def _sizes(self, subjects: Sequence[Subject], rows: int) -> dict[Subject, Effect]:
-        reference = self._scene.reference
-        if reference is None or not rows:
+        reference = self._scene.normal(rows) if rows else None
+        if reference is None:
             return {}
         columns = {name: column[-rows:] for name, column in self._scene.window.columns().items()}
         return effects(reference, columns, subjects, self._names, self._comparison)

@@ -30,8 +30,8 @@ def standing(found: Standing, sensitivity: Sensitivity | None) -> ColumnStanding
     )
 
 
-def budget(watching: AlarmBudget, false_alarms: str) -> BudgetMetrics:
-    """The budget as it is."""
+def budget(watching: AlarmBudget, false_alarms: str, reference: str) -> BudgetMetrics:
+    """The budget as it is, and in words what it is held against."""
     standings = watching.standings()
     loss = next((each for each in standings if each.column == LOSS), None)
     return BudgetMetrics(
@@ -42,6 +42,7 @@ def budget(watching: AlarmBudget, false_alarms: str) -> BudgetMetrics:
         examples=watching.examples,
         alarms=watching.alarms,
         loss=standing(loss, watching.sensitivities().get(LOSS)) if loss else None,
+        reference=reference,
     )
 
 
