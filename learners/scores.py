@@ -75,23 +75,32 @@ class PrequentialScores:
         for name, score in self._scores.items():
             score.update(name, pending)
 
-    def report(self) -> dict[str, dict[str, Any]]:
+    def report(self, champion: str | None = None) -> dict[str, dict[str, Any]]:
         """By candidate: `total` and `window` metrics (None where undefined), `examples`, `unscored`.
 
         `examples` counts all, `unscored` those of them for which the candidate said nothing; metrics are over the
-        rest. The window holds the last `window` examples, scored or not.
+        rest. The window holds the last `window` examples, scored or not; its `margins` are half the widths of 95 %
+        intervals of its metrics, and `difference_margins` those of what lies between them and the champion's.
         """
+        from learners.margins import INFLUENCES, difference_margins, margins  # noqa: PLC0415 - numpy, for reports only
+
         self._fold()
-        return {
-            name: {
+        influences_of = INFLUENCES[self.target.kind]
+        influences = {name: influences_of(self._truths, score.said) for name, score in self._scores.items()}
+        told: dict[str, dict[str, Any]] = {}
+        for name, score in self._scores.items():
+            window = score.windowed(self._truths)
+            window |= {"examples": len(self._truths), "unscored": sum(said is None for said in score.said)}
+            window["margins"] = margins(influences[name])
+            if champion in influences and name != champion:
+                window["difference_margins"] = difference_margins(influences[name], influences[champion])
+            told[name] = {
                 "total": score.total(),
-                "window": score.windowed(self._truths)
-                | {"examples": len(self._truths), "unscored": sum(said is None for said in score.said)},
+                "window": window,
                 "examples": self.examples,
                 "unscored": score.unscored,
             }
-            for name, score in self._scores.items()
-        }
+        return told
 
     def snapshot(self) -> dict[str, Any]:
         """All state in dicts, lists and numbers; a copy: later updates do not change it."""
