@@ -232,7 +232,7 @@ class OwnedShard(Owned[Cut]):
         """See `Owned`."""
         learner = self.learner
         self.version_cut = learner.version
-        scores = learner.scores.report() if self._publishing_is_due() else None
+        scores = learner.scores.report(learner.champion) if self._publishing_is_due() else None
         state, after, learnt = learner.dump_without_candidates(), self.outflow.pending(), learner.ledger["learnt"]
         cut = Cut(state, self._snapshot(), after, scores, learnt, int(time.time() * 1000))
         if scores is not None:

@@ -310,7 +310,7 @@ class Watch:
                 to_ms=times[-1],
                 verdict="drift" if incident else "stable" if judged else "not_enough_data",
                 columns=columns,
-                quality={name: scores["window"] for name, scores in self.scores.report().items()},
+                quality={n: said["window"] for n, said in self.scores.report(self.config.models.champion).items()},
                 labels=self.delays.report(self.window.ids()[-rows:]),
                 alarms=[telling.alarm(alarm) for alarm in self.detecting.take_alarms()],
                 incident=incident,
