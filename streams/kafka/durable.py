@@ -29,6 +29,7 @@ from streams.state.store import Loaded, Store
 
 log = structlog.get_logger()
 
+_ADOPTIONS = 5
 VERSIONS = {name: version(name) for name in ("millrace", "river", "numpy")} | {"python": platform.python_version()}
 
 
@@ -132,6 +133,7 @@ class Durable:
         self.generation, self.sequence = generation, 0
         self.buckets: list[Bucket] = []
         """Of the checkpoint that was loaded."""
+        self._contents: list[bytes] = []
         self.state: dict[str, Any] | None = None
         if loaded is not None:
             check_identity(loaded.header, identity, name)
@@ -147,13 +149,29 @@ class Durable:
 
     @classmethod
     def adopt(cls, store: Store, name: str, settings: Mapping[str, Any], identity: Identity) -> Durable:
-        """Load the newest valid checkpoint and open the next generation; blocks on the store."""
-        generation = next_generation(store, name)
-        return cls(store, name, settings, identity, generation, store.newest(name))
+        """Open the next generation and load the newest checkpoint with its buckets; blocks on the store.
+
+        Whoever took a generation meanwhile may have written, and pruned what was being read here: then it begins again
+        behind that one, so that what is written here is newer than what it goes on from.
+
+        Raises:
+            StateError: there are checkpoints and none is whole, it does not fit, or others came between each time.
+        """
+        for _ in range(_ADOPTIONS):
+            generation = next_generation(store, name)
+            found = store.newest_whole(name)
+            if found is None:
+                return cls(store, name, settings, identity, generation, None)
+            if found.checkpoint.position.generation < generation:
+                adopted = cls(store, name, settings, identity, generation, found.checkpoint)
+                adopted._contents = found.objects
+                return adopted
+        raise StateError(f"could not adopt {name}: another process has written a newer checkpoint {_ADOPTIONS} times")
 
     def bucket_contents(self) -> list[bytes]:
-        """What the checkpoint's buckets hold, oldest first; blocks on the store."""
-        return [self.store.get_object(bucket.path, bucket.digest) for bucket in self.buckets]
+        """What the checkpoint's buckets hold, oldest first; handed over, since they may be large."""
+        contents, self._contents = self._contents, []
+        return contents
 
     async def save(
         self,

@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -24,7 +24,7 @@ from streams.state.envelope import EnvelopeError, Header, open_sealed, seal
 from streams.state.folder import Folder, Step
 from streams.state.keyring import Keyring
 from streams.state.lineage import Listing, Position, checkpoint_file, claim_file, file_name, given_name, parent_file
-from streams.state.place import doing, open_place
+from streams.state.place import StoreAwayError, doing, open_place
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,8 @@ _OBJECT = re.compile(
 )
 _DRAFT_AGE_S = 3600.0  # an object's draft of this age belongs to nobody any more
 _READ_ATTEMPTS = 5  # a checkpoint may be pruned between listing and reading
+
+T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
@@ -55,6 +57,14 @@ class Loaded(NamedTuple):
         return Position(self.header.generation, self.header.sequence)
 
 
+class Whole(NamedTuple):
+    """A valid checkpoint and all that it refers to."""
+
+    checkpoint: Loaded
+    objects: list[bytes]
+    """What the objects of its header hold, in their order."""
+
+
 class Stored(NamedTuple):
     """Where an object is, relative to the store, and the SHA-256 of its payload in hexadecimal digits."""
 
@@ -65,6 +75,14 @@ class Stored(NamedTuple):
     def name(self) -> str:
         """The name it was put under."""
         return given_name(self.path.split("/")[2])
+
+
+class _IncompleteError(StateError):
+    """A checkpoint without something that it refers to."""
+
+    def __init__(self, path: str) -> None:
+        self.reason = f"one without {path}"
+        super().__init__(f"a checkpoint must be whole, got {self.reason}")
 
 
 class Store:
@@ -137,22 +155,33 @@ class Store:
         """
         return self.first_valid(name, lambda listing: listing.newest_first())
 
+    def newest_whole(self, name: str) -> Whole | None:
+        """The newest valid checkpoint whose objects can be read too, whoever wrote it; as `newest` otherwise."""
+        return self._first(name, lambda listing: listing.newest_first(), self._with_objects)
+
     def first_valid(self, name: str, order: Callable[[Listing], list[Position]]) -> Loaded | None:
         """The first valid checkpoint in the order given; as `newest` otherwise."""
+        return self._first(name, order, lambda loaded: loaded)
+
+    def _first(
+        self, name: str, order: Callable[[Listing], list[Position]], completed: Callable[[Loaded], T]
+    ) -> T | None:
+        """What the first valid checkpoint completes to; one that is pruned while it is read has a newer one."""
         for _ in range(_READ_ATTEMPTS):
             reasons: list[str] = []
-            vanished = False
+            overtaken = False
             for position in order(self.listing(name)):
                 try:
-                    loaded = self.load(name, position)
-                except EnvelopeError as error:
-                    reasons.append(error.reason)
-                    log.warning("checkpoint_invalid", key=self._key(name, position), reason=error.reason)
-                    continue
-                if loaded:
-                    return loaded
-                vanished = True  # pruned since the listing: there is a newer one
-            if not vanished:
+                    if (loaded := self.load(name, position)) is not None:
+                        return completed(loaded)
+                    reason = "one that is gone"
+                except (EnvelopeError, _IncompleteError) as error:
+                    reason = error.reason
+                if overtaken := position not in self.listing(name).checkpoints:
+                    break
+                reasons.append(reason)
+                log.warning("checkpoint_invalid", key=self._key(name, position), reason=reason)
+            if not overtaken:
                 break
         else:
             raise StateError(f"could not read a checkpoint of {name}: each was gone before it was read")
@@ -162,6 +191,17 @@ class Store:
                 "mend state.key, or fold the logs again with `millrace rebuild`"
             )
         return None
+
+    def _with_objects(self, loaded: Loaded) -> Whole:
+        objects = []
+        for path in loaded.header.objects:
+            try:
+                objects.append(self.get_object(path, path.rpartition("/")[2].removesuffix(".obj")))
+            except StoreAwayError:
+                raise
+            except StateError as error:  # pruned by somebody, or damaged
+                raise _IncompleteError(path) from error
+        return Whole(loaded, objects)
 
     def load(self, name: str, position: Position) -> Loaded | None:
         """One checkpoint, None if it is not there.
@@ -267,23 +307,20 @@ class Store:
         `keep` is a predicate, or a collection of the names, paths or digests to keep.
         """
         kept = keep if callable(keep) else (lambda o: o.name in keep or o.path in keep or o.digest in keep)
-        gone = [stored for stored in self.objects(kind, name) if not kept(stored)]
-        with doing(f"delete objects of {kind}"):
-            for stored in gone:
-                self.place.remove(stored.path)
-            old_s = time.time() - _DRAFT_AGE_S
-            for folder in {stored.path.rsplit("/", 1)[0] for stored in gone}:
-                self.place.sweep(folder, lambda _, changed_s: changed_s < old_s)
-        return len(gone)
+        return self._remove(kind, [stored for stored in self.objects(kind, name) if not kept(stored)])
 
     def prune_unreferenced(self, kind: str, name: str, generation: int) -> int:
         """Delete the objects of this kind and name that no checkpoint of the same name lists in its header.
 
-        For buckets of done ids, right after `write`. Does nothing once a newer generation is taken.
+        For buckets of done ids, right after `write`. Does nothing once a newer generation is taken. Objects are listed
+        before the claims are looked at, never after: a successor claims before it puts anything, so what is deleted
+        here is none of its own, however long this process stands still at any step. (But for bytes that were there
+        before and that it puts again: `newest_whole` then goes on from the checkpoint before.)
 
         Raises:
             StateError: the store could not be read or changed.
         """
+        found = list(self.objects(kind, name))
         listing = self.listing(name)
         if listing.generation > generation:
             return 0
@@ -291,7 +328,16 @@ class Store:
         for position in listing.checkpoints:
             with suppress(EnvelopeError):
                 used.update(self._objects_of(name, position))
-        return self.prune_objects(kind, lambda stored: stored.path in used, name)
+        return self._remove(kind, [stored for stored in found if stored.path not in used])
+
+    def _remove(self, kind: str, gone: Sequence[Stored]) -> int:
+        with doing(f"delete objects of {kind}"):
+            for stored in gone:
+                self.place.remove(stored.path)
+            old_s = time.time() - _DRAFT_AGE_S
+            for folder in {stored.path.rsplit("/", 1)[0] for stored in gone}:
+                self.place.sweep(folder, lambda _, changed_s: changed_s < old_s)
+        return len(gone)
 
     # -- retention -----------------------------------------------------------------------------------------------
 

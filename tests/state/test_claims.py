@@ -13,6 +13,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interrupted_place import Interrupted
 
 from streams.errors import ConfigError, StateError
 from streams.state.claims import Adopted, adopt, newest_on_lineage, next_generation, still_owner
@@ -162,24 +163,6 @@ def test_processes_that_race_never_share_a_generation(tmp_path):
         child.stdin.flush()
     taken = [int(word) for child in children for word in child.communicate(timeout=60)[0].split()]
     assert sorted(taken) == list(range(1, 81))
-
-
-class Interrupted:
-    """A place that lets others act before each of its operations."""
-
-    def __init__(self, place, before) -> None:
-        self._place, self._before = place, before
-        self.operations = 0
-
-    def __getattr__(self, name):
-        operation = getattr(self._place, name)
-
-        def call(*values):
-            self._before(self.operations)
-            self.operations += 1
-            return operation(*values)
-
-        return call
 
 
 class Owner:
