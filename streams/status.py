@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drift.phases import subject_of, title
@@ -54,6 +54,8 @@ class StateFacts:
     state: Mapping[str, Any] | None = None
     """None: there is no checkpoint, or it cannot be read."""
     problem: str = ""
+    scores: Mapping[str, Any] | None = None
+    """Of a shard that `scored` has looked at: what its state's scores are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,10 +277,19 @@ def _model(
         told["published"] = {"version": newest.version, "age_ms": now_ms - newest.published_ms}
         told |= {"model": newest.model, "version": newest.version, "learnt": newest.learnt, "scores": newest.scores}
         told["age_ms"] = now_ms - newest.published_ms
-    if facts.state is not None and (scores := _scores(config, facts.state["scores"])) is not None:
+    if facts.state is not None and (scores := facts.scores or _scores(config, facts.state["scores"])) is not None:
         told |= {"version": facts.state["next"], "learnt": facts.state["ledger"].get("learnt", 0), "scores": scores}
         told["age_ms"] = now_ms - facts.created_ms
     return told
+
+
+def scored(config: Config, states: Sequence[StateFacts]) -> list[StateFacts]:
+    """With every shard's scores, some milliseconds each: for whoever makes the tree again and again."""
+    shards = set(shard_names(config))
+    return [
+        replace(facts, scores=_scores(config, facts.state["scores"])) if facts.state and facts.name in shards else facts
+        for facts in states
+    ]
 
 
 def _scores(config: Config, saved: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -287,7 +298,7 @@ def _scores(config: Config, saved: Mapping[str, Any]) -> dict[str, Any] | None:
         scores.restore(saved)
     except ValueError:  # of another target: `millrace rebuild` will be asked for
         return None
-    return scores.report()
+    return scores.report(config.models.champion)
 
 
 def _watch(config: Config, monitor: StateFacts, metrics: WindowMetrics | None) -> dict[str, Any]:

@@ -41,8 +41,13 @@ def column(subject="feature:amount", value=0.05, **changed) -> ColumnMetrics:
     return ColumnMetrics(**(fields | changed))
 
 
-def score(accuracy, examples=1_000) -> dict:
-    return {"accuracy": accuracy, "log_loss": 0.2, "per_class": {}, "examples": examples, "unscored": 0}
+def score(accuracy, examples=1_000, margin=None, difference=None) -> dict:
+    told = {"accuracy": accuracy, "log_loss": 0.2, "per_class": {}, "examples": examples, "unscored": 0}
+    if margin is not None:
+        told["margins"] = {"accuracy": margin, "log_loss": margin / 2}
+    if difference is not None:
+        told["difference_margins"] = {"accuracy": difference, "log_loss": difference}
+    return told
 
 
 def window(number=1, **changed) -> WindowMetrics:

@@ -105,7 +105,9 @@ def _window(number, at_ms, dice):
 
 def _scored(accuracy, log_loss, examples):
     others = {"balanced_accuracy": accuracy - 0.03, "f1": accuracy - 0.06, "roc_auc": min(0.99, accuracy + 0.05)}
-    return score(accuracy, examples) | others | {"log_loss": log_loss}
+    told = score(accuracy, examples) | others | {"log_loss": log_loss}
+    told["margins"] = {name: round(0.02 + 0.08 * (1 - accuracy), 4) for name in (*others, "accuracy", "log_loss")}
+    return told
 
 
 def _subjects():

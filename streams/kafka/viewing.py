@@ -24,7 +24,7 @@ from streams.kafka.status_facts import state_facts
 from streams.kafka.subscribing import Record, connect
 from streams.kafka.topics import topic_specs
 from streams.messages import Alert, ModelVersion, RetrainRequest, WindowMetrics
-from streams.status import KafkaFacts, Place
+from streams.status import KafkaFacts, Place, scored
 from streams.web.history import WINDOWS_MAX, window_of
 from streams.web.view import LETTERS_MAX, REASON_CHARS_MAX, Letter, Store, View
 
@@ -209,6 +209,7 @@ class Viewing:
             began = time.monotonic()
             try:
                 states, gaps, problem = state_facts(self._config)
+                states = scored(self._config, states)
             except Exception as error:  # noqa: BLE001 - any store may be behind the URL; the page lives without it
                 states, gaps, problem = [], [], f"could not read the state store: {type(error).__name__}"
             store = Store(states=states, gaps=gaps, problem=problem, looked_ms=int(time.time() * 1000))

@@ -181,7 +181,12 @@ def line_chart(
     """One line for each (name, style, value of some neighbouring windows); `margins` is how far off it may be."""
     parts = buckets(windows, POINTS_MAX)
     drawn = [(name, style, [value(part) for part in parts]) for name, style, value in series]
-    bounds = [(name, style, _bounds(values, parts, name, margins)) for name, style, values in drawn if margins]
+    least, most = -_SANE if low is None else low, _SANE if high is None else high
+    bounds = [
+        (name, style, [None if pair is None else (max(least, pair[0]), min(most, pair[1])) for pair in pairs])
+        for name, style, values in drawn
+        if margins and any(pairs := _bounds(values, parts, name, margins))
+    ]
     known = [v for _, _, values in drawn for v in values if v is not None]
     known += [v for _, _, pairs in bounds for pair in pairs if pair is not None for v in pair]
     heights = scale(known, low=low, high=high)

@@ -17,6 +17,8 @@ WINDOWS_MAX = 10_000
 COLUMNS_MAX = 500
 """Of a window; the page says so when there are more."""
 ALARMS_MAX = 20
+SCORES = ("accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc", "mae", "rmse", "r2")
+"""Whose margins are kept."""
 
 Verdict = Literal["stable", "drift", "not_enough_data"]
 VERDICTS: tuple[Verdict, ...] = ("stable", "drift", "not_enough_data")
@@ -62,6 +64,8 @@ class Window:
     coverage: float | None
     scores: Mapping[str, Mapping[str, float | None]]
     """By candidate and metric."""
+    margins: Mapping[str, Sequence[float]]
+    """By candidate, in the order of `SCORES`: half the width of the score's interval, NaN where there is none."""
     alarms: tuple[Alarm, ...]
     subjects: tuple[str, ...]
     """Shared between windows: one tuple for all that have the same columns."""
@@ -78,6 +82,11 @@ class Window:
             threshold=self.thresholds[at],
             verdict=VERDICTS[self.verdicts[at]],
         )
+
+    def margin(self, name: str, metric: str) -> float | None:
+        """How far off a candidate's score may be; None where the window does not say."""
+        half = self.margins[name][SCORES.index(metric)] if name in self.margins else math.nan
+        return None if math.isnan(half) else half
 
     def of(self, subject: str) -> Point | None:
         """None where the window has no such column."""
@@ -114,6 +123,7 @@ def window_of(metrics: WindowMetrics) -> Window:
         reference=metrics.reference,
         coverage=number_or_none(metrics.labels.get("coverage")),
         scores={name: _scores(said) for name, said in metrics.quality.items()},
+        margins={name: _margins(said) for name, said in metrics.quality.items() if isinstance(said, dict)},
         alarms=tuple(_alarms(metrics.alarms)),
         subjects=tuple(column.subject for column in columns),
         values=array("d", (math.nan if value is None else value for value in values)),
@@ -127,6 +137,22 @@ def _scores(said: Any) -> dict[str, float | None]:  # noqa: ANN401 - JSON of any
     if not isinstance(said, dict):
         return {}
     return {str(metric): number_or_none(value) for metric, value in said.items() if not isinstance(value, dict)}
+
+
+def _margins(said: Mapping[str, Any]) -> Sequence[float]:
+    told = margins_of(said, "margins")
+    return array("f", (told.get(name, math.nan) for name in SCORES))
+
+
+def margins_of(said: Mapping[str, Any], key: str) -> dict[str, float]:
+    """Half the widths of intervals that came with scores: finite, and none below 0.
+
+    >>> margins_of({"margins": {"f1": 0.02, "accuracy": -1, "mae": "x"}}, "margins"), margins_of({}, "margins")
+    ({'f1': 0.02}, {})
+    """
+    told = said.get(key)
+    numbers = {str(name): number_or_none(half) for name, half in told.items()} if isinstance(told, dict) else {}
+    return {name: half for name, half in numbers.items() if half is not None and half >= 0}
 
 
 def _alarms(found: Sequence[Mapping[str, Any]]) -> Iterator[Alarm]:

@@ -8,7 +8,15 @@ from typing import Any
 
 from streams.web.charts import path, scale, spark
 from streams.web.history import Window, number_or_none
-from streams.web.scores import BASELINE_WORDS, METRICS, metric_of, score_chart, score_rows
+from streams.web.scores import (
+    BASELINE_WORDS,
+    LOWER_IS_BETTER,
+    METRICS,
+    differences,
+    metric_of,
+    score_chart,
+    score_rows,
+)
 from streams.web.standing import stands
 from streams.web.view import Letter, View
 
@@ -204,11 +212,13 @@ def models(view: View, now_ms: int, metric: str | None = None, span: str | None 
                 "age_ms": (state or {}).get("age_ms"),
                 "topic": topic,
                 "begin": begin,
-                "scores": score_rows(_mappings(scores), view.config.models.champion),
+                "scores": (rows := score_rows(_mappings(scores), view.config.models.champion)),
+                "differences": differences(rows, chosen),
             }
         )
     return {
         "metric": chosen,
+        "lower": chosen in LOWER_IS_BETTER,
         "span": span,
         "spans": tuple(SPANS),
         "chart": score_chart(view, windows, chosen, bands=True) if windows else None,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from streams.config import Config
 from streams.web.charts import Chart, line_chart, mean
-from streams.web.history import Window, number_or_none
+from streams.web.history import Window, margins_of, number_or_none
 from streams.web.view import View
 
 METRICS = {
@@ -27,7 +26,6 @@ BASELINE_WORDS = {
     "mean": "mean of the labels so far",
 }
 _CHALLENGERS_DRAWN = 4
-_Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +37,10 @@ class Score:
     """`champion`, `challenger` or `baseline`."""
     windowed: Mapping[str, float | None]
     total: Mapping[str, float | None]
-    margin: float | None
-    """Of the windowed accuracy: half the width of a 95 % interval, were the examples independent."""
+    margins: Mapping[str, float]
+    """Of the windowed figures: half the width of each one's 95 % interval."""
+    difference_margins: Mapping[str, float]
+    """The same of its difference to the champion's."""
     examples: int
     """In the windowed figures."""
     scored: int
@@ -83,7 +83,8 @@ def score_rows(told: Mapping[str, Any], champion: str) -> list[Score]:
                 role=role_of(name, champion),
                 windowed={key: number_or_none(value) for key, value in window.items()},
                 total={key: number_or_none(value) for key, value in total.items()},
-                margin=margin(number_or_none(window.get("accuracy")), examples),
+                margins=margins_of(window, "margins"),
+                difference_margins=margins_of(window, "difference_margins"),
                 examples=examples,
                 scored=everything - left,
                 unscored=left,
@@ -92,24 +93,55 @@ def score_rows(told: Mapping[str, Any], champion: str) -> list[Score]:
     return rows
 
 
-def margin(share: float | None, examples: int) -> float | None:
-    """Half the width of Wilson's 95 % interval.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A candidate's score less the champion's, on the same examples."""
 
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    name: str
+    role: str
+    value: float
+    margin: float
+    """Half the width of its 95 % interval."""
+    words: Literal["better", "worse", "no difference seen", "the same"]
+    x: float
+    width: float
+    """Where the interval lies on a line of 100 with zero in its middle; all of a table have one scale."""
 
-    >>> round(margin(0.9, 1000), 4), margin(None, 10), margin(0.5, 0)
-    (0.0186, None, None)
-    """
-    if share is None or examples < 1:
-        return None
-    z2 = _Z95 * _Z95
-    return _Z95 / (1 + z2 / examples) * math.sqrt(share * (1 - share) / examples + z2 / (4 * examples * examples))
+
+def differences(rows: Sequence[Score], metric: str) -> list[Difference]:
+    """Of all that have scored the champion's examples; none before there are enough of them."""
+    champion = next((row for row in rows if row.role == "champion"), None)
+    base = None if champion is None else champion.windowed.get(metric)
+    found = []
+    for row in rows:
+        value, half = row.windowed.get(metric), row.difference_margins.get(metric)
+        if row is not champion and base is not None and value is not None and half is not None:
+            found.append((row, value - base, half))
+    widest = max((abs(value) + half for _, value, half in found), default=0.0) or 1.0
+    return [
+        Difference(
+            name=row.name,
+            role=row.role,
+            value=value,
+            margin=half,
+            words=_words(value if metric not in LOWER_IS_BETTER else -value, half),
+            x=round(50 + 48 * (value - half) / widest, 1),
+            width=round(max(0.8, 96 * half / widest), 1),
+        )
+        for row, value, half in found
+    ]
+
+
+def _words(better: float, half: float) -> Literal["better", "worse", "no difference seen", "the same"]:
+    if not half and not better:
+        return "the same"
+    return "better" if better > half else "worse" if better < -half else "no difference seen"
 
 
 def score_chart(view: View, windows: Sequence[Window], metric: str, *, bands: bool = False) -> Chart:
     """The champion with the baselines beside it, some challengers, and the share of labels known as a shade.
 
-    With `bands`, around each accuracy its 95 % interval in one window, instead of the shade.
+    With `bands`, around each line the 95 % intervals of its windows, instead of the shade.
     """
     champion = view.config.models.champion
     names = ordered(sorted({name for window in windows[-1:] for name in window.scores}), champion)
@@ -127,18 +159,13 @@ def score_chart(view: View, windows: Sequence[Window], metric: str, *, bands: bo
         low=0.0 if metric in _FROM_ZERO else None,
         high=None if metric in _FROM_ZERO else 1.0,
         shaded=None if bands else lambda window: window.coverage,
-        margins=_margin_of if bands and metric == "accuracy" else None,
+        margins=_margins_of(metric) if bands else None,
     )
 
 
-def _margin_of(name: str, part: Sequence[Window]) -> float | None:
+def _margins_of(metric: str) -> Callable[[str, Sequence[Window]], float | None]:
     """Of one window, the mean over neighbours: they overlap, so that more of them are not surer."""
-    found = []
-    for window in part:
-        said = window.scores.get(name, {})
-        examples = int(said.get("examples") or 0) - int(said.get("unscored") or 0)
-        found.append(margin(said.get("accuracy"), examples))
-    return mean(found)
+    return lambda name, part: mean([window.margin(name, metric) for window in part])
 
 
 def _score_of(name: str, metric: str) -> Any:  # noqa: ANN401 - a function of windows
