@@ -102,7 +102,6 @@ class Candidates:
         """The champion, its challengers, the baselines."""
         self._config = _config(specs, target, kinds, seed)
         # Per event, every attribute that is looked up costs: these hold bound methods.
-        self._answers = {label: target.to_model(label) for label in target.labels}
         self._learn_models = [candidate.learn for candidate in self._models.values()]
         self._learn_baselines = [baseline.learn for baseline in self._baselines.values()]
         self._ask_baselines = [(name, baseline.predict) for name, baseline in self._baselines.items()]
@@ -160,7 +159,7 @@ class Candidates:
 
         A LabelError comes before anything is learnt.
         """
-        answers = self._answers
+        answers = self.target.answers
         try:
             rows = [(features, answers[label]) for features, label in examples] if answers else self._parsed(examples)
         except KeyError:  # free while it does not happen, unlike parsing again

@@ -39,7 +39,6 @@ class PrequentialScores:
         self._folded = 0
         self._truths: deque[Any] = deque(maxlen=window)
         self._scores: dict[str, Score] = {name: cast("Score", SCORES[target.kind](target, window)) for name in names}
-        self._answers = {label: target.to_model(label) for label in target.labels}
         self._pending: list[Example] = []
 
     def update(self, label: Label, outputs: Mapping[str, Said]) -> None:
@@ -52,7 +51,7 @@ class PrequentialScores:
 
     def update_all(self, examples: Sequence[tuple[Label, Mapping[str, Said]]]) -> None:
         """As `update` for each in turn; a LabelError comes before any is folded in."""
-        answers, target = self._answers, self.target
+        target, answers = self.target, self.target.answers
         try:
             if answers:
                 self._pending += [(answers[label], outputs) for label, outputs in examples]

@@ -74,6 +74,8 @@ class Target:
     """Binary only: the label whose probability is meant by "the score"."""
     keys: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """`label_key` of each label, in the order of `labels`."""
+    answers: dict[Label, bool | int | float] = field(init=False, repr=False, compare=False)
+    """`to_model` of each label."""
     _positions: dict[Label, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +89,7 @@ class Target:
         if len(set(self.keys)) != len(self.labels) or len(self._positions) != len(self.labels):
             raise ValueError(f"target.labels must be distinct, also as JSON keys, got {list(self.labels)!r}")
         self._check_kind()
+        object.__setattr__(self, "answers", {label: self.to_model(label) for label in self.labels})
 
     def _check_kind(self) -> None:
         found = len(self.labels)
