@@ -107,6 +107,7 @@ def _scored(accuracy, log_loss, examples):
     others = {"balanced_accuracy": accuracy - 0.03, "f1": accuracy - 0.06, "roc_auc": min(0.99, accuracy + 0.05)}
     told = score(accuracy, examples) | others | {"log_loss": log_loss}
     told["margins"] = {name: round(0.02 + 0.08 * (1 - accuracy), 4) for name in (*others, "accuracy", "log_loss")}
+    told["difference_margins"] = {name: round(half / 2, 4) for name, half in told["margins"].items()}
     return told
 
 

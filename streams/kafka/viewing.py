@@ -23,12 +23,12 @@ from streams.kafka.admin import Admin
 from streams.kafka.status_facts import state_facts
 from streams.kafka.subscribing import Record, connect
 from streams.kafka.topics import topic_specs
-from streams.messages import Alert, ModelVersion, RetrainRequest, WindowMetrics
+from streams.messages import Alert, Instruction, ModelVersion, RetrainRequest, WindowMetrics
 from streams.status import KafkaFacts, Place, scored
 from streams.web.history import WINDOWS_MAX, window_of
-from streams.web.view import LETTERS_MAX, REASON_CHARS_MAX, Letter, Store, View
+from streams.web.view import INSTRUCTIONS_MAX, LETTERS_MAX, REASON_CHARS_MAX, Letter, Store, View
 
-ROLES = ("metrics", "alerts", "retrain", "models", "dead-letters")
+ROLES = ("metrics", "alerts", "retrain", "control", "models", "dead-letters")
 GROUPS = ("worker", "monitor")
 POLL_MS = 200
 ASK_S = 1.0
@@ -40,12 +40,20 @@ LOOK_S = 3.0
 """Between two looks at the state store, at the least."""
 LOOK_SHARE = 20
 """And so many times as long as one look takes."""
-_NEWEST = {"metrics": WINDOWS_MAX, "alerts": 20_000, "retrain": 2_000, "models": 20_000, "dead-letters": LETTERS_MAX}
+_NEWEST = {
+    "metrics": WINDOWS_MAX,
+    "alerts": 20_000,
+    "retrain": 2_000,
+    "control": INSTRUCTIONS_MAX,
+    "models": 20_000,
+    "dead-letters": LETTERS_MAX,
+}
 """Offsets before the end where reading begins."""
 _DECODERS = {
     "metrics": msgspec.json.Decoder(WindowMetrics).decode,
     "alerts": msgspec.json.Decoder(Alert).decode,
     "retrain": msgspec.json.Decoder(RetrainRequest).decode,
+    "control": msgspec.json.Decoder(Instruction).decode,
     "models": msgspec.json.Decoder(ModelVersion).decode,
 }
 
@@ -268,6 +276,8 @@ def _add(view: View, role: str, told: Any, told_ms: int) -> None:
                 view.alert(told, told_ms)
             case RetrainRequest():
                 view.request(told)
+            case Instruction():
+                view.instruction(told, told_ms)
             case ModelVersion():
                 view.version(told)
     except (ValueError, TypeError, OverflowError):  # of the right shape with something impossible inside

@@ -100,6 +100,7 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
         "span": span,
         "spans": tuple(SPANS),
         "collecting": None,
+        "silent": frozenset(),
         "reference_rows": view.config.drift.reference.rows,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streams.messages import Hurt
+from streams.web.asked import acknowledged, closing, name_of, silence_about
 from streams.web.history import Window, number_or_none
 from streams.web.incident import Incident
 from streams.web.scores import LOWER_IS_BETTER, effects, metric_of, score_chart
@@ -24,7 +25,7 @@ SILENCED = 3
 HURT_WORDS = {"worse": "yes", "better": "no, better", "none_seen": "no harm seen", "unknown": "not known yet"}
 
 
-def incident(view: View, found: Incident, metric: str | None = None) -> dict[str, Any]:
+def incident(view: View, found: Incident, now_ms: int, metric: str | None = None) -> dict[str, Any]:
     """What changed, since when, whether it hurts, what was asked for."""
     chosen = metric_of(view.config, metric)
     windows = view.history.newest()
@@ -44,6 +45,7 @@ def incident(view: View, found: Incident, metric: str | None = None) -> dict[str
         shape = view.shapes.of(found.id, each["subject"])
         is_shown = shape is not None and each["source"] != "missing_share"  # what is missing is in no bin
         each["picture"] = picture(shape.histogram) if shape and is_shown else None
+        each["silence"] = silence_about(view, each["subject"], now_ms)
     since = dict(found.phases[0].alert.since)
     return {
         "incident": found,
@@ -52,6 +54,9 @@ def incident(view: View, found: Incident, metric: str | None = None) -> dict[str
         "since": since,
         "since_shown": _places(view, since)[:PLACES_SHOWN],
         "silence": _silence(view, subjects),
+        "silent": list(dict.fromkeys(s.name for each in subjects if (s := each["silence"]) is not None and s.name)),
+        "acknowledged": acknowledged(view, found),
+        "closing": closing(view, found),
         "subjects": subjects,
         "pictured": any(each["picture"] for each in subjects),
         "hurt": _hurt(found.newest.hurt),
@@ -74,10 +79,9 @@ def _places(view: View, since: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _silence(view: View, subjects: Sequence[Mapping[str, Any]]) -> str:
-    """The strongest of them as `millrace incidents silence` takes them: names of this pipeline's own settings only."""
-    names = ("loss" if each["subject"] == "loss" else each["subject"].partition(":")[2] for each in subjects)
-    known = {*view.config.features, "loss"}
-    return " ".join(list(dict.fromkeys(name for name in names if name in known))[:SILENCED])
+    """The strongest of those that are not silent yet, as `millrace incidents silence` takes them."""
+    names = (name_of(view, each["subject"]) for each in subjects if each["silence"] is None)
+    return " ".join(list(dict.fromkeys(name for name in names if name))[:SILENCED])
 
 
 def _hurt(told: Hurt) -> dict[str, Any]:

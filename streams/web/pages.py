@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streams.web.asked import silenced, with_acknowledgements
 from streams.web.charts import path, scale, spark
 from streams.web.history import Window, number_or_none
 from streams.web.scores import (
@@ -100,7 +101,8 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
         "lag": pace[-1].lag if pace and fresh else None,
         "rate": told["per_second"]["features"] if fresh else None,
         "fresh": fresh,
-        "incidents": view.incidents.newest_first()[:INCIDENTS_SHOWN],
+        "incidents": with_acknowledgements(view, view.incidents.newest_first()[:INCIDENTS_SHOWN]),
+        "silences": silenced(view, now_ms),
         "incidents_total": len(view.incidents),
         "flows": flows(told, view),
         "delays": _delays(view),

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streams.stored_reports import PAGE_FILE, StoredReport, stored_reports
 from streams.web import drift_pages, incident_page, pages
+from streams.web.asked import silenced, with_acknowledgements
 from streams.web.guard import COOKIE, METHODS, PAGE_HEADERS, REPORT_HEADERS, STATIC_HEADERS, Door
 from streams.web.pieces import STATIC, environment, read_static, render
 from streams.web.view import View
@@ -79,7 +80,7 @@ class Site:
 
     async def incidents(self, _request: Request) -> Response:
         """All incidents that are kept."""
-        found = self.view.incidents.newest_first()
+        found = with_acknowledgements(self.view, self.view.incidents.newest_first())
         return self._page("incidents", {"incidents": found, "hurt_words": incident_page.HURT_WORDS})
 
     async def incident(self, request: Request) -> Response:
@@ -89,12 +90,13 @@ class Site:
         if found is None:
             raise HTTPException(404, "There is no such incident among those that are kept.")
         report = await run_in_threadpool(self._report_of, wanted)
-        context = incident_page.incident(self.view, found, request.query_params.get("metric"))
+        context = incident_page.incident(self.view, found, _now_ms(), request.query_params.get("metric"))
         return self._page("incident", {**context, "report": report})
 
     async def drift(self, request: Request) -> Response:
         """The heat map."""
         context = drift_pages.heat_map(self.view, request.query_params.get("windows"))
+        context["silent"] = {each.told.subject for each in silenced(self.view, _now_ms())}
         context["collecting"] = self.view.status(_now_ms())["watch"]["collecting"]
         return self._page("drift", context)
 

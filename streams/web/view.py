@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from streams.asked import At
 from streams.config import Config
-from streams.messages import Alert, ModelVersion, RetrainRequest, WindowMetrics
+from streams.messages import Alert, Instruction, ModelVersion, RetrainRequest, WindowMetrics
 from streams.status import KafkaFacts, StateFacts, assemble
 from streams.web.history import WINDOWS_MAX, History, Window, window_of
 from streams.web.incident import Incidents
@@ -27,6 +28,7 @@ VERSION_EVERY_MS = 60_000
 """Of versions that come each second, one a minute is kept for each shard, and the newest."""
 LETTERS_MAX = 4_000
 REASON_CHARS_MAX = 200
+INSTRUCTIONS_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class View:
         self.versions: deque[Version] = deque(maxlen=VERSIONS_MAX)
         self.models: dict[int, ModelVersion] = {}
         self.letters: deque[Letter] = deque(maxlen=LETTERS_MAX)
+        self.asked: deque[At] = deque(maxlen=INSTRUCTIONS_MAX)
         self.pace: deque[Pace] = deque(maxlen=PACE_MAX)
         self.unreadable: Counter[str] = Counter()
         """Records of another shape, by topic's role."""
@@ -126,6 +129,11 @@ class View:
     def request(self, request: RetrainRequest) -> None:
         """A record of `retrain`."""
         self.incidents.request(request)
+        self.revision += 1
+
+    def instruction(self, said: Instruction, told_ms: int) -> None:
+        """A record of `control`."""
+        self.asked.append(At(told_ms, said))
         self.revision += 1
 
     def version(self, told: ModelVersion) -> None:

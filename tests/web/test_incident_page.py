@@ -9,7 +9,7 @@ import pytest
 from page_records import NOW_MS, alert, column, request, score, window
 
 from streams.cli.main import run
-from streams.messages import Histogram, Hurt
+from streams.messages import Histogram, Hurt, Instruction
 
 PAGES = ("/", "/incidents", "/drift", "/models", "/dead-letters")
 
@@ -54,17 +54,74 @@ def test_an_incident_says_what_since_when_whether_it_hurts_and_what_to_do(view, 
 
 
 def test_what_can_be_asked_of_an_incident_is_what_is_still_to_be_asked(view, look):
-    """Nobody acknowledges twice, and what is over is only looked at."""
+    """Who has acknowledged it may be followed by somebody else; what is over is only looked at."""
     view.alert(alert(acknowledged="ada"), NOW_MS)
     said = look("/incidents/i1")
     commands = [each["data-copy"] for each in said.page.of("button")]
     assert "acknowledged by ada" in said.page.text
-    assert not any("acknowledge" in command for command in commands)
-    assert "millrace incidents close i1" in commands
+    assert "you take it over" in said.page.text
+    assert {"millrace incidents acknowledge i1", "millrace incidents close i1"} <= set(commands)
 
     view.alert(alert(phase="closed", reason="by ada"), NOW_MS)
     commands = [each["data-copy"] for each in look("/incidents/i1").page.of("button")]
     assert not any("incidents" in command or "rebase" in command for command in commands)
+
+
+def instruct(view, action, told_ms=NOW_MS, **fields):
+    view.instruction(Instruction(id=f"{action}-{told_ms}", action=action, **fields), told_ms)
+
+
+def test_who_has_acknowledged_is_there_before_the_next_alert_says_so(view, look):
+    """By name, when and why, on every page that shows the incident; the newest word counts, and only of this one."""
+    view.alert(alert(), NOW_MS)
+    view.alert(alert("i2"), NOW_MS)
+    instruct(view, "acknowledge", NOW_MS + 1_000, incident="i1", by="ada", note="new tariff")
+    words = "acknowledged by ada 2027-01-15 08:00:01 UTC : new tariff"
+    assert all(words in look(path).page.text for path in ("/", "/incidents", "/incidents/i1"))
+    assert "acknowledged" not in look("/incidents/i2").page.text
+
+    instruct(view, "acknowledge", NOW_MS + 2_000, incident="i1", by="bob")
+    instruct(view, "close", NOW_MS + 3_000, incident="i1", by="eve")
+    text = look("/incidents/i1").page.text
+    assert "acknowledged by bob 2027-01-15 08:00:02 UTC" in text
+    assert "to be closed, asked by eve" in text
+
+    view.alert(alert(phase="closed", reason="by eve"), NOW_MS + 4_000)
+    assert "to be closed" not in look("/incidents/i1").page.text
+    assert "acknowledged" not in look("/").page.text.split("Incidents all")[1]
+
+
+def test_what_is_silenced_says_until_when_by_whom_and_how_to_end_it(view, look):
+    """On the overview and beside the subject, missing values of a feature with it; over, or taken back, it is gone."""
+    subjects = [{"subject": name} for name in ("quality:amount", "loss")]
+    view.alert(alert(subjects=subjects), NOW_MS)
+    instruct(view, "silence", subjects=["feature:amount"], until_ms=NOW_MS + 9_000, by="ada", note="known")
+    instruct(view, "silence", subjects=["loss"], until_ms=1, by="bob")
+    overview, incident = look("/"), look("/incidents/i1")
+
+    assert "feature:amount silenced until 2027-01-15 08:00:09 UTC by ada: known" in overview.page.text
+    assert "millrace incidents unsilence amount" in [each["data-copy"] for each in overview.page.of("button")]
+    view.window(window())
+    assert "feature:amount silenced" in look("/drift").page.text
+    assert "quality:amount silenced until 2027-01-15 08:00:09 UTC by ada" in incident.page.text
+    commands = [each["data-copy"] for each in incident.page.of("button")]
+    assert "millrace incidents unsilence amount" in commands
+    assert "millrace incidents silence loss --until 24h" in commands
+
+    instruct(view, "unsilence", subjects=["feature:amount"])
+    assert "silenced" not in look("/").page.text
+    assert "millrace incidents silence amount loss --until 24h" in [
+        each["data-copy"] for each in look("/incidents/i1").page.of("button")
+    ]
+
+
+def test_a_silence_of_something_else_is_shown_without_a_command(view, look):
+    """Anybody may write to the topic: a subject that is none of ours is no argument of a shell."""
+    instruct(view, "silence", subjects=["feature:$(reboot)", "prediction"], until_ms=NOW_MS)
+    said = look("/")
+
+    assert "feature:$(reboot) silenced until" in said.page.text
+    assert not [each for each in said.page.of("button") if "unsilence" in each["data-copy"]]
 
 
 def test_every_command_that_a_page_shows_is_one_that_millrace_has(view, look):
@@ -72,6 +129,7 @@ def test_every_command_that_a_page_shows_is_one_that_millrace_has(view, look):
     view.window(window(incident="i1"))
     view.alert(alert(), NOW_MS)
     view.request(request())
+    instruct(view, "silence", subjects=["loss"], until_ms=NOW_MS)
     shown = {each["data-copy"] for path in (*PAGES, "/incidents/i1") for each in look(path).page.of("button")}
 
     assert len(shown) >= 7

@@ -19,7 +19,7 @@ from page_records import (
     window,
 )
 
-from streams.messages import ColumnStanding, Cut
+from streams.messages import ColumnStanding, Cut, Instruction
 from streams.status import StateFacts
 from streams.web.view import Letter, Store
 
@@ -54,6 +54,17 @@ def fill_hostile(view, text=HOSTILE):
     subjects = [{"subject": text, "source": text, "value": 1, "threshold": 0.1, "detail": {text: text, "fired": 1.0}}]
     fields = {"id": text, "title": text, "subjects": subjects, "model": text, "reason": text, "report": text}
     view.alert(alert(text, cut=Cut(text, {text: 5}), **fields), NOW_MS)
+    for action in ("acknowledge", "close", "silence"):
+        said = Instruction(
+            id="1",
+            action=action,
+            incident=text,
+            subjects=[text, f"feature:{text}"],
+            until_ms=NOW_MS,
+            by=text,
+            note=text,
+        )
+        view.instruction(said, NOW_MS)
     view.request(request(text, model=text, reason=text, ranges={text: (1, 2)}))
     view.version(version(model=text, scores={text: {"window": {"accuracy": text}, "total": text}, "champion": text}))
     view.letter(Letter(told_ms=NOW_MS, reason=text, topic=text, partition=text, offset=text))
