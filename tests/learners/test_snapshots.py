@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import os
 import pickle
@@ -11,8 +12,9 @@ import sys
 import types
 
 import pytest
-from river import drift, linear_model, preprocessing, proba, stats, tree
+from river import drift, forest, linear_model, preprocessing, proba, stats, tree
 from river.drift import binary
+from river.tree.splitter import GaussianSplitter
 
 from learners import allowlist, catalog
 from learners.allowlist import GLOBALS, Allowlist
@@ -238,6 +240,63 @@ def test_an_unseeded_gaussian_can_still_be_drawn_from():
     gaussian = proba.Gaussian()
     gaussian.update(1.0)
     assert isinstance(loads(dumps(gaussian), Allowlist()).sample(), float)
+
+
+def test_what_two_share_they_share_again():
+    """A distribution in two places, and one variance that two distributions are of."""
+    one, other = proba.Gaussian(), proba.Gaussian()
+    other._var = one._var
+    again = loads(dumps([one, one, other]), Allowlist())
+    assert again[0] is again[1] is not again[2]
+    again[0].update(1.0)
+    assert again[2].mu == 1.0
+
+
+def everything_in(thing):
+    """All objects that it holds, as the collector sees them."""
+    seen, left = {}, [thing]
+    while left:
+        one = left.pop()
+        if id(one) not in seen and not isinstance(one, type | types.FunctionType | types.ModuleType):
+            seen[id(one)] = one
+            left += gc.get_referents(one)
+    return list(seen.values())
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["trained", "restored"])
+def test_a_forest_is_as_quick_after_its_snapshot(taken):
+    """Python 3.11 keeps attributes in place until somebody asks for `__dict__`; from then on all takes longer."""
+    source = random.Random(3)
+    model = forest.ARFClassifier(n_models=2, seed=1)
+    for _ in range(300):
+        row = {f"f{place}": source.gauss(0, 1) for place in range(4)}
+        model.learn_one(row, row["f0"] > 0)
+    blob = dumps(model)
+    if taken:
+        model = loads(blob, Allowlist())
+    kinds = {proba.Gaussian: "_var", stats.Var: "_S", stats.Mean: "_mean", GaussianSplitter: "n_splits"}
+    found = [each for each in everything_in(model) if type(each) in kinds]
+    assert {type(each) for each in found} == set(kinds)
+    for each in found:
+        held = [one for one in gc.get_referents(each) if type(one) is dict]
+        assert not any(kinds[type(each)] in one for one in held), f"{type(each).__name__} was asked for its __dict__"
+
+
+def test_a_large_snapshot_lets_others_have_their_turn():
+    """A thread takes it: where no Python code is run for long, the event loop stands still."""
+    calls = 0
+
+    def note(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    thing = [[float(number)] for number in range(200_000)]
+    sys.setprofile(note)
+    try:
+        blob = dumps(thing)
+    finally:
+        sys.setprofile(None)
+    assert calls > len(blob) / 2**17
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
