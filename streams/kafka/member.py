@@ -28,7 +28,7 @@ from streams.kafka.app import build_app
 from streams.kafka.durable import Identity
 from streams.kafka.keeping import store_away
 from streams.kafka.reachable import watch_broker
-from streams.kafka.seam import ChunkSchema
+from streams.kafka.seam import FetchedSchema
 from streams.kafka.watchdog import watch_progress
 from streams.observability.health import Condition, Progress, State
 from streams.observability.work import Work
@@ -232,13 +232,14 @@ class Member(ABC):
         async def agent(stream: Any) -> None:
             async for event in stream.events():
                 try:
-                    feed(event.value)
+                    for chunk in event.value.chunks:
+                        feed(chunk)
                 except Exception as error:  # noqa: BLE001 - an agent that raises drops its event and stalls for 5 s
                     self.fail(error)
 
         sizes = {"examples": self.config.topics.shards, "control": 1}
         self.app.sizes |= {self.config.topic(role): sizes.get(role, self.config.topics.partitions) for role in roles}
-        topics = self.app.topic(*(self.config.topic(role) for role in roles), schema=ChunkSchema(), acks=False)
+        topics = self.app.topic(*(self.config.topic(role) for role in roles), schema=FetchedSchema(), acks=False)
         self.app.agent(topics, name=name)(agent)
 
     @property

@@ -1,4 +1,4 @@
-"""The seam in Faust: whole chunks instead of records, exact positions, our own seeks, read-committed, idempotent.
+"""The seam in Faust: whole fetches instead of records, exact positions, our own seeks, read-committed, idempotent.
 
 Faust keeps what it is good at: group membership, assignment, agents, signals, a producer. What it does not offer is
 overridden here and nowhere else, against faust-streaming 0.15.3 and aiokafka 0.14.0, which are pinned for that reason:
@@ -50,33 +50,39 @@ class Stage(Protocol):
 
 
 class Chunk:
-    """What one fetch brought for one partition: offsets [start, stop) and the rows among them.
-
-    Stands where Faust expects a record, with the attributes that it reads.
-    """
+    """What one fetch brought for one partition: offsets [start, stop) and the rows among them."""
 
     __slots__ = ("partition", "rows", "start", "stop", "topic")
-    key = checksum = None
-    timestamp = timestamp_type = serialized_key_size = serialized_value_size = 0
-    headers = ()
 
     def __init__(self, partition: TP, start: int, stop: int, rows: Sequence[Any]) -> None:
         self.topic, self.partition = partition.topic, partition.partition
         self.start, self.stop, self.rows = start, stop, rows
 
-    @property
-    def offset(self) -> int:
+
+class Fetched:
+    """Chunks of one topic's partitions that came together: on a trickle Faust's way of a message costs more than they.
+
+    Stands where Faust expects a record, of the first one's partition, with the attributes that it reads.
+    """
+
+    __slots__ = ("chunks", "offset", "partition", "topic")
+    key = checksum = None
+    timestamp = timestamp_type = serialized_key_size = serialized_value_size = 0
+    headers = ()
+
+    def __init__(self, first: Chunk) -> None:
+        self.topic, self.partition, self.chunks = first.topic, first.partition, [first]
+        self.offset = first.stop - 1
         """For Faust: the last offset inside."""
-        return self.stop - 1
 
     @property
-    def value(self) -> Chunk:
-        """For Faust: a chunk is its own payload."""
+    def value(self) -> Fetched:
+        """For Faust: it is its own payload."""
         return self
 
 
-class ChunkSchema(faust.Schema[Any, Any]):
-    """Hands chunks through undecoded: nothing may fail before our own decoding."""
+class FetchedSchema(faust.Schema[Any, Any]):
+    """Hands them through undecoded: nothing may fail before our own decoding."""
 
     def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:  # noqa: ARG002, D102
         return None
@@ -110,7 +116,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         active_partitions: set[TP],
         timeout: float | None = None,
         max_records: int | None = None,  # noqa: ARG002 - Faust's
-    ) -> dict[TP, list[Chunk]]:
+    ) -> dict[TP, list[Fetched]]:
         active = set(active_partitions)  # Faust's loop changes that set while this thread waits for rows
         if not active:
             return {}
@@ -124,7 +130,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if assignment is None:
             return {}
         owner: Any = self.consumer
-        chunks: dict[TP, list[Chunk]] = {}
+        found: dict[str, Fetched] = {}
         for place in active:
             try:
                 state = assignment.state_value(aiokafka.TopicPartition(*place))
@@ -136,8 +142,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if (end := state.lso if state.lso is not None and state.lso >= 0 else state.highwater) is not None:
                 owner.ends[partition] = end
             if (chunk := self._chunk(consumer, partition, state, records.get(place) or [])) is not None:
-                chunks[partition] = [chunk]
-        return chunks
+                if chunk.topic in found:
+                    found[chunk.topic].chunks.append(chunk)
+                else:
+                    found[chunk.topic] = Fetched(chunk)
+        return {TP(each.topic, each.partition): [each] for each in found.values()}
 
     def _chunk(self, consumer: Any, partition: TP, state: Any, rows: Sequence[Any]) -> Chunk | None:
         """What these rows and the fetch position `state` say has come; None for nothing."""
@@ -192,10 +201,11 @@ class Consumer(driver.Consumer):
             return {}, self._get_active_partitions()
         if self.sparse:
             await asyncio.sleep(PACE_S)
-        records, active = await super()._wait_next_records(timeout)
-        self.sparse = sum(len(chunks[0].rows) for chunks in (records or {}).values()) < PACE_ROWS
+        records, _ = await super()._wait_next_records(timeout)
+        chunks = [chunk for fetched in (records or {}).values() for chunk in fetched[0].chunks]
+        self.sparse = sum(len(chunk.rows) for chunk in chunks) < PACE_ROWS
         self.stage.kick()
-        return records, active
+        return records, None  # whatever was fetched is handed over: its partition may be paused by now
 
     def verify_event_path(self, now: float, partition: TP) -> None:
         """Faust's stall warnings watch its own offsets, which are not ours."""

@@ -85,8 +85,9 @@ def chunks_of(log, reached, times, asked=frozenset({PLACE})):
     return [
         (chunk.start, chunk.stop, [row.offset for row in chunk.rows])
         for found in asyncio.run(fetch())
-        for place, (chunk,) in found.items()
-        if place == PLACE
+        for (fetched,) in found.values()
+        for chunk in fetched.chunks
+        if chunk.partition == PLACE.partition
     ]
 
 
@@ -122,3 +123,26 @@ def test_where_all_are_paused_nothing_is_taken():
 
     assert chunks_of(log, reached=5, times=1, asked=set()) == []
     assert log.position == 5
+
+
+def test_partitions_of_a_topic_come_together():
+    """Each with its own offsets, and what Faust sees is a message of one partition that is there."""
+    examples = [TP("shop.examples", number) for number in range(3)]
+    other = TP("shop.labels", 1)
+    log = Log(range(4), 0)
+    log.fetched_records = lambda asked, **_: _answer({place: [SimpleNamespace(offset=7)] for place in asked})
+    log.state.position = 8
+    thread = object.__new__(ConsumerThread)
+    thread.reached, thread.gaps = dict.fromkeys([*examples, other], 7), {}
+    thread.consumer = SimpleNamespace(flow_active=True, ends={})
+    found = asyncio.run(thread._fetch_records(log, {*examples, other}, 1.0))
+
+    assert {place.topic for place in found} == {"shop.examples", "shop.labels"}
+    for place, (fetched,) in found.items():
+        chunks = {chunk.partition: (chunk.start, chunk.stop, len(chunk.rows)) for chunk in fetched.chunks}
+        assert chunks == dict.fromkeys([0, 1, 2] if place.topic == "shop.examples" else [1], (7, 8, 1))
+        assert (fetched.topic, fetched.partition, fetched.offset) == (*place, 7)
+
+
+async def _answer(rows):
+    return rows
