@@ -335,6 +335,7 @@ def _budget(metrics: WindowMetrics) -> dict[str, Any]:
         "false_alarms": budget.false_alarms,
         "events_per_alarm": budget.events_per_alarm,
         "standing": budget.standing,
+        "reference": budget.reference,
         "events": budget.events,
         "examples": budget.examples,
         "alarms": budget.alarms,
