@@ -104,3 +104,10 @@ def test_topics_are_called_after_the_pipeline_unless_they_exist_already():
     assert named.topic("features") == "orders"
     assert named.topic("labels") == "shop.labels"
     assert named.topic("partitions") == "shop.partitions"
+
+
+def test_a_file_of_rows_is_a_kind_of_reference_by_itself():
+    """Whoever names the file need not name the kind, too; nor may another kind leave it unread."""
+    assert config(drift={"reference": {"file": "rows.csv"}}).drift.reference.kind == "file"
+    assert config().drift.reference.kind == "first"
+    assert "drift.reference.kind" in pinned(config(), REBUILD)

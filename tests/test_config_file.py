@@ -87,6 +87,11 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_error(write):
         ("kafka = 3", "kafka must be a table, got 3"),
         ("[drift]\nslide_rows = 2000", "drift.slide_rows must be at most window_rows"),
         ("[drift.thresholds]\namont = 1", "drift.thresholds.amont must be one of the features"),
+        ("[drift.reference]\nkind = 'slidng'", "got 'slidng'; did you mean 'sliding'?"),
+        ("[drift.reference]\nkind = 'file'", 'drift.reference.file must be set where kind is "file"'),
+        ("[drift.reference]\nkind = 'sliding'\nfile = 'a.csv'", "drift.reference.file must be left out unless kind is"),
+        ("[drift.reference]\nkind = 'seasonal'", 'drift.period must be set where reference.kind is "seasonal"'),
+        ("[drift]\nperiod = '24h'\nreference = {kind = 'seasonal', rows = 1000}", "must be at least 24 times rows_min"),
         ("[models]\nchampion = 'none'", "models.champion must be one of the candidates"),
     ],
 )

@@ -267,6 +267,8 @@ def _budget(budget: Mapping[str, Any]) -> list[Line]:
         ("green" if holds else "yellow", one_line(budget["standing"], _REASON_WIDTH)),
         ("", f"false alarms allowed: {one_line(budget['false_alarms'])}{per_alarm}; {raised}"),
     ]
+    if budget["reference"]:
+        lines.append(("", f"compared with {one_line(budget['reference'], 2 * _REASON_WIDTH)}"))
     if budget["smallest_sd"] is not None:
         lines.append(("", f"no shift above {budget['smallest_sd']:.2g} sd would have been missed"))
     if budget["loss"]:

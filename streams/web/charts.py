@@ -261,14 +261,21 @@ def incident_spans(parts: Sequence[Sequence[Window]]) -> list[Span]:
 
 
 def new_references(parts: Sequence[Sequence[Window]]) -> list[float]:
-    """Where windows are compared with another reference than before."""
+    """Where windows are compared with another reference than before; one that moves with them is not told each time."""
     half = WIDTH / max(1, len(parts) - 1) / 2
     known = [part[0].reference for part in parts]
     return [
         round(place(number, len(parts)) - half, 2)
         for number in range(1, len(parts))
-        if known[number] != known[number - 1]
+        if known[number] != known[number - 1] and _stays(known, number)
     ]
+
+
+def _stays(known: Sequence[str], number: int) -> bool:
+    """Whether the next one has that reference, too; of the last whether those before it had one that stayed."""
+    if number + 1 < len(known):
+        return known[number + 1] == known[number]
+    return number == 1 or known[number - 1] == known[number - 2]
 
 
 def spark(values: Sequence[float | None]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby, pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from page_records import NOW_MS, alert, column, config_of, facts, request, versi
 
 from streams.messages import Histogram
 from streams.web import shapes
-from streams.web.charts import HEIGHT, POINTS_MAX, WIDTH, Scale, band, line_chart, path, scale
+from streams.web.charts import HEIGHT, POINTS_MAX, WIDTH, Scale, band, line_chart, new_references, path, scale
 from streams.web.drift_pages import CELLS_MAX, cells, heat_map
 from streams.web.history import History, Point, buckets, strongest, window_of, worst
 from streams.web.incident import INCIDENTS_MAX, PHASES_MAX, Incidents
@@ -292,3 +293,14 @@ def test_a_view_of_other_topics_begins_anew(view):
 
     assert (len(view.history), len(view.incidents), len(view.versions), view.models) == (0, 0, 0, {})
     assert (view.last, view.loaded) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("known", "lines"),
+    [("aaabbb", [3]), ("aaab", [3]), ("ab", [1]), ("abcdef", []), ("abbbcdef", [1]), ("aaaaaa", [])],
+)
+def test_a_new_reference_is_a_line_but_not_one_that_moves_with_the_windows(known, lines):
+    """Where windows are compared with other rows from then on; a sliding reference is another each time."""
+    found = new_references([[SimpleNamespace(reference=each)] for each in known])
+
+    assert [round(x / WIDTH * (len(known) - 1) + 0.5) for x in found] == lines
