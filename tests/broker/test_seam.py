@@ -130,7 +130,7 @@ def test_partitions_of_a_topic_come_together():
     examples = [TP("shop.examples", number) for number in range(3)]
     other = TP("shop.labels", 1)
     log = Log(range(4), 0)
-    log.fetched_records = lambda asked, **_: _answer({place: [SimpleNamespace(offset=7)] for place in asked})
+    log._fetcher.fetched_records = lambda asked, **_: _answer({place: [SimpleNamespace(offset=7)] for place in asked})
     log.state.position = 8
     thread = object.__new__(ConsumerThread)
     thread.reached, thread.gaps = dict.fromkeys([*examples, other], 7), {}
