@@ -78,9 +78,11 @@ def plain(kind: ColumnKind, encoded: Column) -> Column:
 def pack(kind: ColumnKind, encoded: Column) -> dict[str, Any]:
     """The encoded column as a dict of strings, lists and bytes; equal columns give equal dicts."""
     if kind == "categorical":
-        codes: dict[str | None, int] = {None: -1}
-        data = np.array([codes.setdefault(value, len(codes) - 1) for value in encoded.tolist()], dtype="<i4")
-        return {"kind": kind, "categories": list(codes)[1:], "data": data.tobytes()}
+        values = encoded.tolist()
+        categories = [value for value in dict.fromkeys(values) if value is not None]  # in order of first appearance
+        codes = {None: -1} | {value: code for code, value in enumerate(categories)}
+        data = np.fromiter(map(codes.__getitem__, values), dtype="<i4", count=len(values))
+        return {"kind": kind, "categories": categories, "data": data.tobytes()}
     column = np.where(np.isnan(encoded), np.nan, encoded) if kind == "numeric" else encoded  # one pattern of NaN
     return {"kind": kind, "data": column.astype(dtype_of(kind), copy=False).tobytes()}
 

@@ -13,6 +13,7 @@ from drift.budget.aftermath import Aftermath
 from drift.budget.bank import BLOCK
 from drift.budget.blaming import blame_of, is_fall, listed
 from drift.budget.config import AlarmBudgetConfig
+from drift.budget.crossing import EVENT, EXAMPLE, Path, first_crossing
 from drift.budget.findings import (
     Alarm,
     Blame,
@@ -32,7 +33,6 @@ from drift.budget.whitening import harmonics
 from drift.reference import Reference
 
 _FORMAT = "alarm_budget/1"
-_EVENT, _EXAMPLE = 1, 0
 
 
 class AlarmBudget:
@@ -70,14 +70,14 @@ class AlarmBudget:
         """One event's columns by name; what is absent, None, or not a finite number where one belongs is missing."""
         self._rows.append(values)
         self._times_ms.append(event_ms)
-        self._order.append(_EVENT)
+        self._order.append(EVENT)
         while len(self._rows) > BLOCK:  # and not as soon as there are so many: their losses come right behind
             self._step()
 
     def example(self, loss: float) -> None:
         """One labelled example's loss."""
         self._losses.append(loss)
-        self._order.append(_EXAMPLE)
+        self._order.append(EXAMPLE)
         while len(self._losses) > BLOCK:
             self._step()
 
@@ -118,7 +118,6 @@ class AlarmBudget:
                 references.losses.extend(losses)
         for section in self._watched():
             section.panel.growth.go_on()
-        self._begin_watching()
 
     def move(self, reference: Reference, phases: Sequence[float] = ()) -> None:
         """Watch from a later reference: rows that were judged, with their phases where a period is declared.
@@ -129,7 +128,26 @@ class AlarmBudget:
         self._work()
         self._sections = []
         self._references.moved(reference.columns, phases)
-        self._begin_watching()
+
+    def qualify(self) -> bool:
+        """Do a piece of what makes a complete reference one to watch from, if there is one; whether there was.
+
+        Who must not be held up calls it until there is none, whenever `evaluate` has come to the end of
+        `rows_to_reference`. Otherwise it is done at once when the next item is judged, or somebody asks: nothing that
+        is found depends on it.
+        """
+        return self._references.qualify(self.events, self.examples, self._watch)
+
+    def _watch(self, section: Section) -> None:
+        if isinstance(section, LossSection):
+            self._loss = section
+        else:
+            self._sections.append(section)
+
+    @property
+    def rows_to_reference(self) -> tuple[float, float]:
+        """Events, and examples with a loss, until a collection is complete; infinite where none is under way."""
+        return self._references.rows_left
 
     @property
     def holding(self) -> bool:
@@ -149,11 +167,13 @@ class AlarmBudget:
 
     def standings(self) -> tuple[Standing, ...]:
         """What is promised for each column, and for the loss as `(loss)`, sorted by column."""
+        self._begin_watching()
         standings = self._references.standings
         return tuple(standings[name] for name in sorted(standings))
 
     def sensitivities(self) -> Mapping[str, Sensitivity]:
         """The smallest change that would have been seen by now, of each column that is watched."""
+        self._begin_watching()
         found: dict[str, Sensitivity] = {}
         for section in self._watched():
             found.update(section.sensitivity(self.threshold, self.config.shift_sd))
@@ -170,8 +190,9 @@ class AlarmBudget:
 
     def _step(self) -> None:
         """Judge as many items as can be judged at once, up to an alarm."""
+        self._begin_watching()
         order = self._prefix()
-        events = order.count(_EVENT)
+        events = order.count(EVENT)
         if events and not self._ahead_rows:
             self._judge()
         losses = self._losses[: len(order) - events]
@@ -179,7 +200,7 @@ class AlarmBudget:
         crossed = None if self._aftermath.listing else self._crossing(order, loss_run)
         if crossed is not None:
             order = order[: crossed + 1]
-        events, examples = order.count(_EVENT), order.count(_EXAMPLE)
+        events, examples = order.count(EVENT), order.count(EXAMPLE)
         for section, run in zip(self._sections, self._ahead, strict=False):
             section.take(run, self._ahead_taken, self._ahead_taken + events)
         if self._loss and loss_run:
@@ -192,7 +213,6 @@ class AlarmBudget:
             self._raise()
         if events and self.events == self._aftermath.next_at:
             self._conclude()
-        self._begin_watching()
 
     def _prefix(self) -> bytearray:
         """Items up to where a pool grows, a block ends or something is due, on either clock."""
@@ -205,10 +225,10 @@ class AlarmBudget:
         if len(self._rows) < events + (not sharp) and len(self._losses) <= losses:
             return self._order
         for at, kind in enumerate(self._order):
-            if (kind == _EVENT and not events) or (kind == _EXAMPLE and not losses):
+            if (kind == EVENT and not events) or (kind == EXAMPLE and not losses):
                 return self._order[:at]
-            events -= kind == _EVENT
-            losses -= kind == _EXAMPLE
+            events -= kind == EVENT
+            losses -= kind == EXAMPLE
             if sharp and not events:
                 return self._order[: at + 1]
         return self._order
@@ -244,27 +264,13 @@ class AlarmBudget:
         return [period.phase(self.events + row, self._times_ms[row]) for row in range(rows)]
 
     def _crossing(self, order: bytearray, loss_run: SectionRun | None) -> int | None:
-        """The first item at which M reaches the threshold."""
-        if not loss_run and not self._losses:
-            totals = np.full(len(order), self._loss.panel.bank.total if self._loss else 0.0)
-            for run in self._ahead:
-                totals += run.judged.run.total[self._ahead_taken : self._ahead_taken + len(order)]
-            return self._first_reached(totals)
-        totals = np.zeros(len(order))
-        kinds = np.frombuffer(order, dtype=np.uint8)
-        events_seen = np.cumsum(kinds, dtype=np.int64)
-        for place, section in enumerate(self._sections):
-            path = self._ahead[place].judged.run.total[self._ahead_taken :] if self._ahead else np.empty(0)
-            totals += np.concatenate([[section.panel.bank.total], path])[events_seen]
+        none, taken = np.empty(0), self._ahead_taken
+        ahead = [run.judged.run.total[taken:] for run in self._ahead] or [none] * len(self._sections)
+        events = [Path(section.panel.bank.total, path) for section, path in zip(self._sections, ahead, strict=True)]
+        loss = None
         if self._loss:
-            path = loss_run.judged.run.total if loss_run else np.empty(0)
-            totals += np.concatenate([[self._loss.panel.bank.total], path])[np.arange(1, kinds.size + 1) - events_seen]
-        return self._first_reached(totals)
-
-    def _first_reached(self, totals: np.ndarray[Any, np.dtype[np.float64]]) -> int | None:
-        reached = totals >= self.threshold
-        at = int(reached.argmax())
-        return at if reached[at] else None
+            loss = Path(self._loss.panel.bank.total, loss_run.judged.run.total if loss_run else none)
+        return first_crossing(order, self.threshold, events, loss)
 
     def _pass(self, events: int, examples: int) -> None:
         """These items are the past."""
@@ -282,12 +288,8 @@ class AlarmBudget:
         del self._rows[:events], self._times_ms[:events], self._losses[:examples]
 
     def _begin_watching(self) -> None:
-        section = self._references.section(self.events)
-        if section is not None:
-            self._sections.append(section)
-        loss = self._references.loss_section(self.examples)
-        if loss is not None:
-            self._loss = loss
+        while self.qualify():
+            pass
 
     # -- an alarm ------------------------------------------------------------------------------------------------
 

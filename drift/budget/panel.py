@@ -12,7 +12,7 @@ from drift.budget.bank import Bank, Run
 from drift.budget.bets import NUMERIC_LANES, numeric_stakes, share_lanes, share_stakes, tolerance_discounts
 from drift.budget.growth import Growth
 from drift.budget.joint import JOINT, JOINT_LANES, STEP, Joint, normal_scores
-from drift.budget.rank_pool import Bins, Floats, RankPool
+from drift.budget.rank_pool import Binned, Bins, Floats, RankPool
 from drift.budget.share_pool import NO_MARK, Marks, SharePool
 
 VALUE = "value"
@@ -36,10 +36,10 @@ class PanelColumn:
     name: str
     weight: float
     """Its share of the budget, divided equally between its lanes."""
-    levels: Floats | None = None
-    """Reference of the numeric stream, present values only; None for a column without one."""
+    binned: Binned | None = None
+    """Reference of the numeric stream; None for a column without one."""
     whitened: bool = False
-    """Whether the levels are residuals."""
+    """Whether its values are residuals."""
     tolerance_sd: float = 0.0
     shares: tuple[ShareStream, ...] = ()
 
@@ -118,9 +118,8 @@ class Panel:
             layout.lanes += [Lane(JOINT, "together", bet) for bet in JOINT_LANES]
             layout.weights += [joint_weight / len(JOINT_LANES)] * len(JOINT_LANES)
             layout.discounts += [1.0] * len(JOINT_LANES)
-        levels = [column.levels for column in columns if column.levels is not None]
         streams = [share for column in columns for share in column.shares]
-        ranks = RankPool.of(layout.numeric, levels, seed)
+        ranks = RankPool(layout.numeric, [column.binned for column in columns if column.binned is not None], seed)
         joint = None
         if joint_levels is not None:
             scores = normal_scores(ranks.ranks(ranks.bins(joint_levels), np.arange(position - rows, position)))
@@ -322,10 +321,10 @@ def _share_names(layout: _Layout) -> list[str]:
 
 def _layout(columns: Sequence[PanelColumn]) -> _Layout:
     layout = _Layout()
-    numeric = [column for column in columns if column.levels is not None]
+    numeric = [column for column in columns if column.binned is not None]
     lane_weight = {
         column.name: column.weight
-        / (len(NUMERIC_LANES) * (column.levels is not None) + sum(len(share.odds) for share in column.shares))
+        / (len(NUMERIC_LANES) * (column.binned is not None) + sum(len(share.odds) for share in column.shares))
         for column in columns
     }
     layout.numeric = [column.name for column in numeric]

@@ -8,10 +8,10 @@ by the very lanes that will watch: pooled on the first half of the reference, th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 from drift.budget.bets import CATEGORY_ODDS, LOSS_ODDS, RARE_ODDS
 from drift.budget.encoding import ColumnCode, category_marks, top_categories
 from drift.budget.panel import Panel, PanelColumn, ShareStream
+from drift.budget.rank_pool import Binned
 from drift.budget.share_pool import NO_MARK, Marks
 from drift.budget.whitening import Whitener, whiten
 from drift.evidence import ColumnKind
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
+Pieces = Generator[None, None, T]
+"""Work in pieces of a millisecond or two, so that nobody need wait for all of it; what it came to at the end."""
 
 EFFECTIVE_ROWS_MIN = 200
 """Independent rows below which nothing is promised of a stream that depends on its past."""
@@ -113,7 +117,7 @@ class Sample:
         return PanelColumn(
             name=self.code.name,
             weight=weight,
-            levels=None if self.levels is None else _present(self.levels[rows]),
+            binned=None if self.levels is None else Binned.of(_present(self.levels[rows])),
             whitened=self.standing.lags > 0,
             tolerance_sd=tolerance_sd * math.sqrt(self.standing.independent_share),  # what residuals see of a shift
             shares=tuple(
@@ -176,7 +180,7 @@ def _numeric(name: str, numbers: Floats, basis: Floats | None) -> tuple[Floats, 
     return levels, found.whitener, standing
 
 
-def self_test(samples: Sequence[Sample], *, seed: int) -> dict[str, float]:
+def self_test(samples: Sequence[Sample], *, seed: int) -> Pieces[dict[str, float]]:
     """p-value of stability by column: h rows bring R to c with a chance of at most h / c while nothing changes.
 
     0/1 streams that are constant throughout, as most columns' missing values, would only dilute the evidence.
@@ -187,9 +191,12 @@ def self_test(samples: Sequence[Sample], *, seed: int) -> dict[str, float]:
         return {}
     rows = samples[0].marks.shape[1]
     half = rows // 2
-    panel = Panel.of(
-        [sample.column(weight=1.0, rows=slice(half)) for sample in samples], rows=half, position=half, seed=-1 - seed
-    )  # a seed of its own: the same draws will be used for the rows to come
+    columns = []
+    for sample in samples:
+        columns.append(sample.column(weight=1.0, rows=slice(half)))
+        yield
+    # A seed of its own: the same draws will be used for the rows to come.
+    panel = Panel.of(columns, rows=half, position=half, seed=-1 - seed)
     levels = np.array([sample.levels for sample in samples if sample.levels is not None]).reshape(-1, rows)
     marks = np.concatenate([sample.marks for sample in samples])
     highest = dict.fromkeys(panel.columns, 0.0)
@@ -202,6 +209,7 @@ def self_test(samples: Sequence[Sample], *, seed: int) -> dict[str, float]:
         panel.take(judged, 0, stop - start)
         for column in [name for name, top in highest.items() if top > _PLAINLY]:
             panel.silence(column)  # or its evidence would overflow
+        yield
     return {column: min(1.0, (rows - half) / max(top, 1e-300)) for column, top in highest.items()}
 
 

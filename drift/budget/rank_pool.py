@@ -8,7 +8,7 @@ reference's own sampling error adds up, and the budget is overdrawn 6 times at 5
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,31 +45,34 @@ def edges_of(values: Floats) -> Floats:
     return np.unique(ordered[sorted(ranks)])
 
 
+class Binned(NamedTuple):
+    """One stream's reference."""
+
+    edges: Floats
+    counts: NDArray[np.int64]
+    """One more than edges."""
+
+    @classmethod
+    def of(cls, values: Floats) -> Binned:
+        """From present values."""
+        edges = edges_of(values)
+        return cls(edges, np.bincount(edges.searchsorted(values, "right"), minlength=edges.size + 1))
+
+
 class RankPool:
     """Bin counts of several numeric streams, each with bins of its own, one more than it has edges."""
 
-    def __init__(
-        self, names: Sequence[str], edges: Sequence[Floats], counts: Sequence[NDArray[np.int64]], seed: int
-    ) -> None:
+    def __init__(self, names: Sequence[str], references: Sequence[Binned], seed: int) -> None:
         self._keys = stream_keys(seed, names)
-        self._edges = list(edges)
-        self._width = 1 + max((each.size for each in edges), default=0)
-        self._counts = np.zeros((len(edges), self._width))  # floats, as their sums: casting costs more than adding
-        for row, found in zip(self._counts, counts, strict=True):
+        self._edges = [each.edges for each in references]
+        self._width = 1 + max((each.size for each in self._edges), default=0)
+        streams = len(self._edges)
+        self._counts = np.zeros((streams, self._width))  # floats, as their sums: casting costs more than adding
+        for row, (_, found) in zip(self._counts, references, strict=True):
             row[: found.size] = found
-        self._first_bin = (np.arange(len(edges)) * self._width)[:, None]
-        self._first_sum = (np.arange(len(edges)) * (self._width + 1))[:, None]
+        self._first_bin = (np.arange(streams) * self._width)[:, None]
+        self._first_sum = (np.arange(streams) * (self._width + 1))[:, None]
         self._accumulate()
-
-    @classmethod
-    def of(cls, names: Sequence[str], references: Sequence[Floats], seed: int) -> RankPool:
-        """From present values, one array per stream."""
-        edges = [edges_of(reference) for reference in references]
-        counts = [
-            np.bincount(each.searchsorted(reference, "right"), minlength=each.size + 1)
-            for each, reference in zip(edges, references, strict=True)
-        ]
-        return cls(names, edges, counts, seed)
 
     def _accumulate(self) -> None:
         below = np.zeros((len(self._edges), self._width + 1))
@@ -131,5 +134,6 @@ class RankPool:
     @classmethod
     def restore(cls, names: Sequence[str], snapshot: Mapping[str, Any], seed: int) -> RankPool:
         """The pool that `snapshot` was taken of."""
-        edges = [np.frombuffer(each, dtype="<f8") for each in snapshot["edges"]]
-        return cls(names, edges, [np.frombuffer(each, dtype="<i8") for each in snapshot["counts"]], seed)
+        packed = zip(snapshot["edges"], snapshot["counts"], strict=True)
+        streams = [Binned(np.frombuffer(edges, "<f8"), np.frombuffer(counts, "<i8")) for edges, counts in packed]
+        return cls(names, streams, seed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 from drift.budget.collection import Collection
 from drift.budget.config import AlarmBudgetConfig
 from drift.budget.joint import ROWS_MIN as JOINT_ROWS_MIN
+from drift.budget.panel import PanelColumn
 from drift.budget.qualification import (
     INSTABILITY_P,
     UNCHECKED_ROWS,
+    Pieces,
     Sample,
     Standing,
     column_sample,
@@ -45,6 +48,8 @@ class References:
         self.losses: list[float] | None = None
         self.losses_due = 0
         self._weight = self._joint_weight = 0.0
+        self._work: Pieces[Section | None] | Pieces[LossSection | None] | None = None
+        """Under way: a checkpoint does not hold it, it is begun anew."""
 
     def collect(self, rows: int, losses: int) -> None:
         """Drop what there is and collect that many rows of events, and losses of examples."""
@@ -53,6 +58,7 @@ class References:
 
     def collect_losses(self, losses: int) -> None:
         """The loss alone."""
+        self._work = None
         if self._config.loss and LOSS not in self.refused:
             self.losses, self.losses_due = [], losses
             self.standings[LOSS] = Standing(column=LOSS, promise="collecting")
@@ -63,6 +69,7 @@ class References:
         self._weight = everything / max(1, len(columns) + self._config.joint)
         self._joint_weight = self._weight if self._config.joint else 0.0
         self.collection = Collection(columns) if columns else None
+        self._work = None
         self.rows_due = rows
         loss = {LOSS: self.standings[LOSS]} if LOSS in self.standings else {}
         self.standings = {name: Standing(column=name, promise="collecting") for name in columns} | loss
@@ -98,17 +105,54 @@ class References:
             else:
                 self.collection = None
 
-    def section(self, position: int) -> Section | None:
-        """What qualified of a collection that is due, to watch from event number `position`; None for nothing."""
-        if self.collection is None or self.collection.rows < self.rows_due:
-            return None
+    @property
+    def rows_left(self) -> tuple[float, float]:
+        """Events and losses that are missing; infinite where none are collected."""
+        return (
+            math.inf if self.collection is None else self.rows_due - self.collection.rows,
+            math.inf if self.losses is None else self.losses_due - len(self.losses),
+        )
+
+    def qualify(self, events: int, examples: int, watch: Callable[[Section], None]) -> bool:
+        """Do a piece of what is due, if anything is, and `watch` what came of it; whether there was one.
+
+        Args:
+            events: Number of the next event.
+            examples: Number of the next example.
+            watch: Called with each section that is complete.
+        """
+        if self._work is None:
+            if min(self.rows_left) > 0:
+                return False
+            self._work = self._section(events) if self.rows_left[0] <= 0 else self._loss_section(examples)
+        try:
+            next(self._work)
+        except StopIteration as end:
+            self._work = None
+            if end.value is not None:
+                watch(end.value)
+        return True
+
+    def _section(self, position: int) -> Pieces[Section | None]:
+        """What qualifies of the collection, to watch from event number `position`; None for nothing.
+
+        All that changes changes in the last piece, so that a checkpoint in between is one from before the first.
+        """
         collection, config = self.collection, self._config
+        assert collection is not None
         basis = harmonics(collection.phases) if config.period else None
-        samples = [
-            column_sample(name, config.columns[name].kind, column.tolist(), basis)
-            for name, column in collection.columns().items()
-        ]
-        passed = self._qualified(samples)
+        samples: list[Sample] = []
+        for name, column in collection.columns().items():
+            samples.append(column_sample(name, config.columns[name].kind, column.tolist(), basis))
+            yield
+        standings = yield from self._judged(samples)
+        passed = [sample for sample in samples if standings[sample.code.name].promise == "holds"]
+        columns: list[PanelColumn] = []
+        for sample in passed:
+            tolerance_sd = config.columns[sample.code.name].tolerance_sd
+            columns.append(sample.column(weight=self._weight, tolerance_sd=tolerance_sd))
+            yield
+        self._told(standings)
         waiting = [sample.code.name for sample in samples if sample.standing.promise == "dependent"]
         if waiting and collection.rows < config.waiting_rows_max:
             collection.narrow(waiting)
@@ -120,48 +164,56 @@ class References:
         joint_weight, self._joint_weight = self._joint_weight, 0.0  # the first section only: later ones are few columns
         return Section(
             passed,
-            {sample.code.name: self._weight for sample in passed},
-            {name: column.tolerance_sd for name, column in config.columns.items()},
+            columns,
             clock="events",
             position=position,
             seed=config.seed,
             joint_weight=joint_weight if collection.rows >= JOINT_ROWS_MIN else 0.0,
         )
 
-    def loss_section(self, position: int) -> LossSection | None:
+    def _loss_section(self, position: int) -> Pieces[LossSection | None]:
         """The same for the loss, from example number `position`."""
-        if self.losses is None or len(self.losses) < self.losses_due:
-            return None
-        sample = loss_sample(LOSS, self.losses, indicator=self._config.loss == "indicator")
-        passed = self._qualified([sample])
-        if sample.standing.promise == "dependent" and len(self.losses) < self._config.waiting_rows_max:
-            self.losses_due = min(2 * len(self.losses), self._config.waiting_rows_max)
+        losses, rows_max = self.losses, self._config.waiting_rows_max
+        assert losses is not None
+        sample = loss_sample(LOSS, losses, indicator=self._config.loss == "indicator")
+        yield
+        standings = yield from self._judged([sample])
+        passed = standings[LOSS].promise == "holds"
+        self._told(standings)
+        if sample.standing.promise == "dependent" and len(losses) < rows_max:
+            self.losses_due = min(2 * len(losses), rows_max)
         elif not passed and sample.standing.promise == "holds":  # not stable: a model that learns settles in time
-            self.losses, self.losses_due = [], len(self.losses)
+            self.losses, self.losses_due = [], len(losses)
         else:
             self.losses = None
         if not passed:
             return None
-        weights = {LOSS: LOSS_WEIGHT}
-        return LossSection(passed, weights, {}, clock="examples", position=position, seed=self._config.seed)
+        column = sample.column(weight=LOSS_WEIGHT)
+        return LossSection([sample], [column], clock="examples", position=position, seed=self._config.seed)
 
-    def _qualified(self, samples: Sequence[Sample]) -> list[Sample]:
+    def _judged(self, samples: Sequence[Sample]) -> Pieces[dict[str, Standing]]:
+        """Their standings after the self-test."""
         candidates = [sample for sample in samples if sample.standing.promise == "holds"]
-        p_values = self_test(candidates, seed=self._config.seed)
-        passed = []
+        p_values = yield from self_test(candidates, seed=self._config.seed)
+        found: dict[str, Standing] = {}
         for sample in samples:
             name, standing = sample.code.name, sample.standing
             p_value = p_values.get(name, 1.0)
             if p_value < INSTABILITY_P / self._tests:
                 standing = replace(standing, promise="not_stable", p_value=p_value)
-                # Fewer are collected anew after each alarm, one may be unlucky; losses are tried again at once.
-                if standing.rows >= UNCHECKED_ROWS and name != LOSS:
-                    self.refused[name] = standing
             elif standing.promise == "holds":
                 standing = replace(standing, p_value=p_value)
-                passed.append(sample)
-            self.standings[name] = standing
-        return passed
+            found[name] = standing
+        return found
+
+    def _told(self, standings: Mapping[str, Standing]) -> None:
+        self.standings.update(standings)
+        # Fewer are collected anew after each alarm, one may be unlucky; losses are tried again at once.
+        self.refused |= {
+            name: standing
+            for name, standing in standings.items()
+            if standing.promise == "not_stable" and standing.rows >= UNCHECKED_ROWS and name != LOSS
+        }
 
     def snapshot(self) -> dict[str, Any]:
         """Plain types and bytes."""
@@ -178,6 +230,7 @@ class References:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on from `snapshot`, as if never stopped."""
+        self._work = None
         self.standings = {each["column"]: Standing(**each) for each in snapshot["standings"]}
         self.refused = {each["column"]: Standing(**each) for each in snapshot["refused"]}
         collection, losses = snapshot["collection"], snapshot["losses"]

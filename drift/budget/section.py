@@ -12,7 +12,7 @@ import numpy as np
 from drift.budget.bank import BLOCK
 from drift.budget.encoding import Encoded, Encoder, Row
 from drift.budget.findings import Clock, Sensitivity, rows_needed, smallest_shift
-from drift.budget.panel import Panel, PanelRun
+from drift.budget.panel import Panel, PanelColumn, PanelRun
 from drift.budget.qualification import Sample
 from drift.budget.rank_pool import Floats
 from drift.evidence import Verdict
@@ -27,13 +27,12 @@ class SectionRun:
 
 
 class Section:
-    """Built from the samples of a reference; the next row is number `position` of its clock."""
+    """Built from the samples of a reference, each with its column; the next row is number `position` of its clock."""
 
     def __init__(
         self,
         samples: Sequence[Sample],
-        weights: Mapping[str, float],
-        tolerances: Mapping[str, float],
+        columns: Sequence[PanelColumn],
         *,
         clock: Clock,
         position: int,
@@ -42,10 +41,6 @@ class Section:
     ) -> None:
         self.clock: Clock = clock
         rows = samples[0].marks.shape[1]
-        columns = [
-            sample.column(weight=weights[sample.code.name], tolerance_sd=tolerances.get(sample.code.name, 0.0))
-            for sample in samples
-        ]
         levels = [sample.levels for sample in samples if sample.levels is not None]
         self.panel = Panel.of(
             columns,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from drift.budget.rank_pool import NO_BIN, RankPool, edges_of
+from drift.budget.rank_pool import NO_BIN, Binned, RankPool, edges_of
 from drift.budget.uniforms import stream_keys, uniforms
 
 DISTRIBUTIONS = {
@@ -38,7 +38,7 @@ def test_many_values_get_equal_bins_and_fine_tails():
 
 def test_a_rank_by_hand():
     """By the formula: (smaller ones + U (equal ones + 1)) / (all + 1)."""
-    pool = RankPool.of(["f"], [np.array([1.0] * 6 + [2.0] * 14)], seed=3)
+    pool = RankPool(["f"], [Binned.of(np.array([1.0] * 6 + [2.0] * 14))], seed=3)
     draws = uniforms(stream_keys(3, ["f"]), np.array([10, 11, 12]))[0]
 
     ranks = pool.ranks(pool.bins(np.array([[1.0, 2.0, 3.0]])), np.array([10, 11, 12]))[0]
@@ -48,7 +48,7 @@ def test_a_rank_by_hand():
 
 def test_what_joins_is_counted():
     """After ten more of 3 the value 2 ranks lower."""
-    pool = RankPool.of(["f"], [np.array([1.0] * 10 + [2.0] * 10)], seed=3)
+    pool = RankPool(["f"], [Binned.of(np.array([1.0] * 10 + [2.0] * 10))], seed=3)
     at = np.array([5])
     before = pool.ranks(pool.bins(np.array([[2.0]])), at)[0, 0]
 
@@ -62,7 +62,7 @@ def test_what_joins_is_counted():
 
 def test_a_missing_value_has_no_rank_and_joins_nothing():
     """NaN is no number to rank; the streams beside it go on."""
-    pool = RankPool.of(["f", "g"], [np.arange(100.0), np.arange(50.0)], seed=3)
+    pool = RankPool(["f", "g"], [Binned.of(np.arange(100.0)), Binned.of(np.arange(50.0))], seed=3)
     bins = pool.bins(np.array([[np.nan, 3.0], [4.0, np.nan]]))
 
     ranks = pool.ranks(bins, np.arange(2))
@@ -79,7 +79,7 @@ def test_ranks_are_uniform_whatever_the_distribution(name, reference_rows):
     ranks = []
     for seed in range(300):
         values = DISTRIBUTIONS[name](np.random.default_rng(seed), reference_rows + 1)
-        pool = RankPool.of(["f"], [values[:-1]], seed)
+        pool = RankPool(["f"], [Binned.of(values[:-1])], seed)
         ranks.append(pool.ranks(pool.bins(values[None, -1:]), np.array([0]))[0, 0])
 
     assert kstest(ranks, "uniform").pvalue > 0.001
