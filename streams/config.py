@@ -159,7 +159,10 @@ class JoinConfig(Section):
     """Memory of the join."""
 
     memory_rows: Annotated[int, HARMLESS] = Field(default=50_000, ge=1)
-    """Predictions awaiting their label in memory, for each partition; more go to a local file."""
+    """Predictions awaiting their label in memory, for each partition; more go to files in `folder`."""
+    folder: Annotated[Path, HARMLESS] = Path(".millrace/pending")
+    """Copies on this machine's disk of predictions that await their label, so that a restart need not read all of them
+    from Kafka. They decide nothing, and may be removed while no worker runs."""
     dedupe_horizon_ms: Annotated[DurationMs, REBUILD] = Field(default=3_600_000, alias="dedupe_horizon", ge=0)
     """An id seen again within this stream time is a duplicate."""
 

@@ -15,7 +15,7 @@ from drift.phases import subject_of, title
 from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.messages import ModelVersion, WindowMetrics
-from streams.state.intervals import Intervals
+from streams.state.offsets import OffsetSet
 
 TASK_WORDS = (
     "predicted",
@@ -185,7 +185,7 @@ def task_counts(state: Mapping[str, Any]) -> dict[str, int]:
     {'predicted': 3, 'joined': 1, 'pending': 2, 'waiting': 1}
     """
     waiting = sum(len(entries) for entries in state.get("waiting", {}).values())
-    return {**state.get("ledger", {}), "pending": Intervals.from_list(state["open"]).count(), "waiting": waiting}
+    return {**state.get("ledger", {}), "pending": len(OffsetSet.from_saved(state["open"])), "waiting": waiting}
 
 
 def ledger(config: Config, tasks: Iterable[StateFacts], begins: Mapping[Place, int]) -> dict[str, Any] | None:

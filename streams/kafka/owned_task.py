@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -16,11 +16,14 @@ from streams.errors import StateError
 from streams.kafka.durable import Durable, pinned_by
 from streams.kafka.inputs import Inputs
 from streams.kafka.keeping import kept
+from streams.kafka.kept_pending import KeptPending, take_pending
 from streams.kafka.owned import BUFFER_ROWS, Owned
 from streams.kafka.reading import bounds, read_through, reader, require_held
 from streams.stages.task import Emitted, Task
 from streams.state.done import DoneIds
 from streams.state.pending import PendingStore
+from streams.state.pending_segment import Segment
+from streams.state.place import StoreAwayError
 
 if TYPE_CHECKING:
     from streams.kafka.seam import Chunk
@@ -42,6 +45,10 @@ class Cut(NamedTuple):
     """What was sent up to then and is not acknowledged."""
     bucket: bytes | None
     """Done ids since the last one."""
+    grown: list[Segment]
+    """Copies of pending predictions that the state names, and that may not have reached the disk."""
+    retired: list[Segment]
+    """Those that it does not name any more."""
 
 
 class OwnedTask(Owned[Cut]):
@@ -62,6 +69,8 @@ class OwnedTask(Owned[Cut]):
         self.awaited_until = 0.0
         self.task: Task
         self.inputs: Inputs
+        self.kept: KeptPending | None = None
+        self.recalling: asyncio.Future[int] | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -92,36 +101,65 @@ class OwnedTask(Owned[Cut]):
                 contents = await asyncio.to_thread(self.durable.bucket_contents)
                 await asyncio.to_thread(done.restore, contents, self.durable.buckets)
                 done.expire_before(saved["now_ms"] - worker.task_config.dedupe_horizon_ms)
-            memory = PendingStore(worker.config.join.memory_rows, str(worker.scratch / self.name))
+            self.kept = await take_pending(worker.config, self.name, worker.scratch)
+            memory = PendingStore(worker.config.join.memory_rows, self.kept.files)
             self.hold(Task(self.partition, worker.task_config, worker.decoding, memory, done, saved, starts))
             for side in self.task.merge.inputs:
                 await require_held(consumer, side.topic, side.partition, side.next)
+            start = await self._recalled()
+            on_disk = memory.rows_on_disk
             if saved is None:
                 await self.save(self.cut())  # before anything is sent: outputs always have a checkpoint
             else:
-                await self._read_logged(consumer)
+                await self._read_logged(consumer, start)
         log.info(
             "task_restored",
             partition=self.partition,
             generation=self.durable.generation,
             next=self.task.merge.positions(),
             pending=len(self.task.pending),
-            predictions_from=self.task.tail,
+            from_disk=on_disk,
+            predictions_from=start,
             predictions_end=self.acknowledged_end,
             seconds=round(time.perf_counter() - started, 3),
         )
 
-    async def _read_logged(self, consumer: Any) -> None:
+    async def _recalled(self) -> int:
+        """What of the pending is on disk need not be read from the log; the rest is, from the answer on."""
+        self.recalling = asyncio.ensure_future(asyncio.to_thread(self.task.recall))
+        try:
+            return await asyncio.shield(self.recalling)
+        except StoreAwayError as error:
+            log.info("pending_read_again", partition=self.partition, reason=str(error))
+            return self.task.tail
+
+    async def _read_logged(self, consumer: Any, start: int) -> None:
         """What the checkpoint says is pending, and what was said since, is in the log of predictions."""
         place = self.out_topic, self.partition
-        await require_held(consumer, *place, self.task.tail)
+        await require_held(consumer, *place, start)
         begin, end = await bounds(consumer, *place)
         last = None
-        async for rows in read_through(consumer, *place, max(begin, min(self.task.tail, end - 1)), end):
+        async for rows in read_through(consumer, *place, max(begin, min(start, end - 1)), end):
             self.task.take_logged(rows)
             last = rows[-1].value
         self.acknowledged_end, self.awaited = end, _version_in(last)
         self.task.all_logged()
+
+    async def park(self) -> bool:
+        """See `Owned`; what cannot be used again lets go of its copies."""
+        whole = await super().park()
+        if not whole:
+            await self.release()
+        return whole
+
+    async def release(self) -> None:
+        """Somebody else may have the copies on disk: this state is not used again."""
+        if self.kept is not None:
+            self.kept.files.stop()
+            if self.recalling is not None:
+                await asyncio.gather(self.recalling, return_exceptions=True)
+            self.kept.files.close()
+            self.kept.lease.close()
 
     async def _refuse_outputs_without_state(self, consumer: Any) -> tuple[int, int]:
         begin, end = await bounds(consumer, self.out_topic, self.partition)
@@ -216,20 +254,29 @@ class OwnedTask(Owned[Cut]):
         task = self.task
         self.changed = False
         state = msgspec.msgpack.encode(task.dump(self.acknowledged_end))
-        return Cut(state, task.merge.positions(), self.outflow.pending(), task.done.cut())
+        return Cut(state, task.merge.positions(), self.outflow.pending(), task.done.cut(), *task.pending.grown())
 
     async def save(self, cut: Cut) -> None:
         """See `Owned`; done ids first, in buckets that the checkpoint names."""
         done = self.task.done
         if cut.bucket is not None:
             done.stored(*await kept(self.worker.store.put_object, "done", self.name, cut.bucket))
+        if cut.grown:
+            await asyncio.to_thread(_each, Segment.sync, cut.grown)
         await self.durable.save(cut.state, cut.offsets, cut.after, done.buckets())
+        if cut.retired:
+            await asyncio.to_thread(_each, Segment.remove, cut.retired)
         await kept(self.worker.store.prune_unreferenced, "done", self.name, self.durable.generation)
 
     async def checkpoint(self, cut: Cut) -> None:
         """Save, then show how far it is."""
         await self.save(cut)
         await self.worker.show_progress(cut.offsets)
+
+
+def _each(do: Callable[[Segment], None], segments: Iterable[Segment]) -> None:
+    for segment in segments:
+        do(segment)
 
 
 class _Said(msgspec.Struct):

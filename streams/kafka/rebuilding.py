@@ -26,6 +26,7 @@ from streams.reference_file import reference_from_file
 from streams.state.claims import adopt, newest_on_lineage, next_generation
 from streams.state.done import DoneIds
 from streams.state.intervals import Intervals
+from streams.state.offsets import OffsetSet
 from streams.state.outbox import Outbox
 from streams.state.pending import PendingStore
 from streams.state.store import Store
@@ -196,7 +197,7 @@ def _move(config: Config, store: Store, identity: Identity, step: Step) -> None:
 
 def _still_logged(config: Config, step: Step, state: Mapping[str, Any]) -> tuple[list[int], int]:
     """Pending sources whose prediction is still in the log, and how many are not: no label can join those any more."""
-    waiting = Intervals.from_list(state["open"])
+    waiting = OffsetSet.from_saved(state["open"])
     place = (config.topic("predictions"), step.number)
     with Admin(config) as admin:
         end = admin.end_offsets([place[0]])[place]
@@ -205,4 +206,4 @@ def _still_logged(config: Config, step: Step, state: Mapping[str, Any]) -> tuple
         told = decoded(record, Prediction)
         if told is not None and told.source in waiting:
             kept.add(told.source)
-    return kept.to_list(), waiting.count() - kept.count()
+    return kept.to_list(), len(waiting) - kept.count()

@@ -20,6 +20,7 @@ from streams.config import Config
 from streams.kafka.dead_letters import dead_letter
 from streams.kafka.durable import Identity
 from streams.kafka.follow import follow_models, follow_newest
+from streams.kafka.kept_pending import sweep_left
 from streams.kafka.member import Member
 from streams.kafka.owned_shard import FollowedModel, OwnedShard
 from streams.kafka.owned_task import OwnedTask
@@ -239,13 +240,19 @@ class Worker(Member):
             self.shards[shard] = await self._adopted(OwnedShard, shard)
         for partition in mine:
             self.tasks[partition] = await self._adopted(OwnedTask, partition)
+        for left in self.parked.values():
+            if isinstance(left, OwnedTask):
+                await left.release()
         self.parked.clear()
+        await asyncio.to_thread(sweep_left, config, {task.name for task in self.tasks.values()})
 
     async def _adopted(self, kind: type[Owned], number: int) -> Owned:
         fresh = kind(self, number)
-        parked = self.parked.get(fresh.name)
+        parked = self.parked.pop(fresh.name, None)
         if isinstance(parked, kind) and await asyncio.to_thread(parked.durable.newest_is_ours):
             parked.start(parked=True)
             return parked
+        if isinstance(parked, OwnedTask):
+            await parked.release()
         fresh.start()
         return fresh

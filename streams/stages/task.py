@@ -8,27 +8,27 @@ instead of being made anew. The rules are those of the protocol model in docs/gu
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from learners.output import Output as Said
-from streams.errors import MessageError, StateError
+from streams.errors import MessageError
 from streams.messages import Label, Output, Prediction, encode
 from streams.stages.decoding import Decoding
 from streams.stages.merge import Input, Merge, Row, positions_of
+from streams.stages.restart import LOGGED, Kept, missing
+from streams.stages.sent_places import SentPlaces
 from streams.stages.staleness import FRESH, Staleness
 from streams.stages.waiting import WaitingLabel, WaitingLabels
 from streams.state.done import DoneIds
-from streams.state.intervals import Intervals
+from streams.state.offsets import OffsetSet
 from streams.state.pending import Pending, PendingStore
 
 _new = tuple.__new__  # half the price of a named tuple's own: this runs for every event
-TAIL_SHARE = 1024
-"""A restart reads at most this part more of the predictions than reach back to the oldest pending one."""
 EVENTS, LABELS = 0, 1  # ranks: at the same millisecond the event goes first
 
 
@@ -119,9 +119,12 @@ class Task:
         self.merge = Merge((self.events, self.labels))
         self.next_label = self.labels.next
         self.tail: int = saved.get("tail", 0)
-        """Offset in predictions from which a restart must read."""
-        self.open = Intervals.from_list(saved.get("open", []))
+        """Offset in predictions from which a restart must read that has no copy of them on disk."""
+        self.open = OffsetSet.from_saved(saved.get("open", []))
         """Source offsets pending when the state was saved: used by `restore` alone."""
+        kept = saved.get("kept")
+        self._kept = msgspec.convert(kept, Kept) if kept else None
+        self._recalled = False
         self.waiting = WaitingLabels(saved.get("waiting"))
         self.now_ms: int = saved.get("now_ms", 0)
         self.ledger: Counter[str] = Counter(saved.get("ledger", {}))
@@ -131,16 +134,31 @@ class Task:
         self._stale = FRESH
         self._encoded: dict[str, tuple[Said, msgspec.Raw]] = {}
         """By candidate: what it said last, and its JSON. Baselines say the same object until something is learnt."""
-        self._sent: deque[tuple[int, int]] = deque()
-        """Of batches of predictions that the broker holds: the first source, and its offset in predictions; ascending.
-        Not of all: a prediction that waits for days must not keep an entry for each batch behind it."""
         self.logged: dict[int, tuple[str, Row]] = {}
         """Predictions in the log whose event's turn has not come: source → id and row."""
+        self.places = SentPlaces(reached=self.tail)
+        pending.floors_of = self.places.floors_of
 
     # -- restart -------------------------------------------------------------------------------------------------
 
+    def recall(self) -> int:
+        """Take over the copies on disk that the checkpoint names, before anything else; for a thread.
+
+        Answers the offset from which `predictions[partition]` must be read then.
+
+        Raises:
+            StoreAwayError: they are not what was copied. None was taken over: it must be read from `tail`.
+        """
+        kept = self._kept
+        self.pending.recall([] if kept is None else kept.files, self.open)
+        self._recalled = kept is not None
+        return self.tail if kept is None else max(self.tail, kept.start)
+
     def restore(self, rows: Iterable[Row]) -> None:
-        """Take `predictions[partition]` from `tail` to its end. The first record of a source offset wins."""
+        """Take `predictions[partition]` from `tail` (or what `recall` said) to its end.
+
+        The first record of a source offset wins.
+        """
         self.take_logged(rows)
         self.all_logged()
 
@@ -148,10 +166,11 @@ class Task:
         """The same in parts; `all_logged` after the last one."""
         next_event = self.events.next
         for row in rows:
+            self.places.reached = row.offset + 1
             if row.value is None:
                 continue
             try:
-                known = _LOGGED(row.value)
+                known = LOGGED(row.value)
             except (msgspec.DecodeError, RecursionError):
                 continue  # somebody else's record in a topic of ours
             if known.source >= next_event:
@@ -161,14 +180,12 @@ class Task:
 
     def all_logged(self) -> None:
         """Raises `StateError` when a prediction that awaits its label was not among the rows."""
-        awaited = self.open.count()
-        if len(self.pending) != awaited:
-            raise StateError(
-                f"predictions/{self.partition} must hold the {awaited} predictions that await their label, "
-                f"got {len(self.pending)}: the topic was cut short or made anew; `millrace rebuild --tasks` folds the "
-                "logs again"
-            )
-        self.open = Intervals()
+        awaited, found = len(self.open), len(self.pending)
+        if found != awaited:
+            if self._recalled:
+                self.pending.abandon()
+            raise missing(self.partition, awaited, found, recalled=self._recalled)
+        self.open = OffsetSet()
 
     # -- work ----------------------------------------------------------------------------------------------------
 
@@ -349,23 +366,13 @@ class Task:
 
     def acknowledged(self, sources: Sequence[int], first: int) -> None:
         """The broker holds these predictions, from offset `first` of the predictions partition on."""
-        sent = self._sent
-        # Whoever looks for a batch that is left out finds one before it.
-        if sources and (not sent or first - sent[-1][1] >= (first - sent[0][1]) // TAIL_SHARE):
-            sent.append((sources[0], first))
+        self.places.acknowledged(sources, first)
 
-    def _tail(self, acknowledged: int) -> int:
-        """No pending or logged prediction lies below this offset of predictions."""
-        oldest, sent = self.pending.oldest_source(), self._sent
-        if oldest is None:
-            sent.clear()
-        else:
-            while len(sent) > 1 and sent[1][0] <= oldest:  # predictions go out in the order of their sources
-                sent.popleft()
-        bounds = [acknowledged, *(row.offset for _, row in self.logged.values())]
-        if sent:
-            bounds.append(sent[0][1])
+    def _start(self, acknowledged: int) -> int:
+        """No logged prediction, and no pending one in memory, lies below this offset of predictions."""
+        start = self.places.start(self.pending.oldest_source(), acknowledged)
         read = self.pending.oldest_where()
+        bounds = [start, *(row.offset for _, row in self.logged.values())]
         return min(bounds) if read is None else min(read, *bounds)
 
     def dump(self, acknowledged: int) -> dict[str, Any]:
@@ -374,11 +381,13 @@ class Task:
         `acknowledged` is the end of the predictions log as far as the broker has confirmed it: whatever is pending and
         not confirmed lies at or above it.
         """
+        start, floor, files = self._start(acknowledged), self.pending.floor_on_disk(), self.pending.listed()
         return {
             "next": self.merge.positions(),
             "high_ms": self.merge.watermarks(),
-            "tail": self._tail(acknowledged),
-            "open": self.pending.sources().to_list(),
+            "tail": start if floor is None else min(start, floor),
+            "kept": None if files is None else Kept(start, files),
+            "open": self.pending.sources_saved(),
             "waiting": self.waiting.by_id,
             "now_ms": self.now_ms,
             "ledger": dict(self.ledger),
@@ -387,14 +396,3 @@ class Task:
     def counts(self) -> dict[str, int]:
         """The ledger with what is open: labels = joined + duplicate + correction + late + orphan + dead + waiting."""
         return {**self.ledger, "pending": len(self.pending), "waiting": self.waiting.count}
-
-
-class _Logged(msgspec.Struct):
-    """The part of a logged prediction that a restart needs."""
-
-    id: str
-    source: int
-    event_ms: int
-
-
-_LOGGED: Callable[[bytes], _Logged] = msgspec.json.Decoder(_Logged).decode

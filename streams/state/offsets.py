@@ -8,10 +8,12 @@ never walks over members.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from streams.errors import StateError
 from streams.state.intervals import Intervals
@@ -21,6 +23,13 @@ _BLOCK = 1 << _SHIFT
 _MASK = _BLOCK - 1
 _BYTES = _BLOCK // 8
 _BITS = tuple(1 << bit for bit in range(_BLOCK))
+_FULL = (1 << _BLOCK) - 1
+_RUN = struct.Struct("<QQ")
+_READABLE_BLOCKS = 128  # 3 ms at most
+_RUN_MAX = 1 << 32  # blocks in a run: more is no log
+
+
+Offsets = Sequence[int] | npt.NDArray[np.int64]
 
 
 class OffsetSet:
@@ -57,7 +66,7 @@ class OffsetSet:
         elif bits & bit:
             self._blocks[block] = bits ^ bit
 
-    def add_all(self, offsets: Sequence[int]) -> None:
+    def add_all(self, offsets: Offsets) -> None:
         """Put in many, none of which may be there.
 
         Raises:
@@ -75,7 +84,7 @@ class OffsetSet:
         if before:
             raise ValueError(f"offsets must be new, got {before} of them twice")
 
-    def discard_all(self, offsets: Sequence[int]) -> None:
+    def discard_all(self, offsets: Offsets) -> None:
         """Take out many, those that are there."""
         blocks = self._blocks
         for block, bits in _blocks_of(offsets):
@@ -84,6 +93,25 @@ class OffsetSet:
                 blocks[block] = left
             else:
                 blocks.pop(block, None)
+
+    def holds(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of these are in it; `(n,)`, as the offsets."""
+        blocks, at = np.unique(offsets >> _SHIFT, return_inverse=True)
+        get = self._blocks.get
+        packed = b"".join([get(block, 0).to_bytes(_BYTES, "little") for block in blocks.tolist()])
+        low = offsets & _MASK
+        found: npt.NDArray[np.uint8] = (
+            np.frombuffer(packed, np.uint8).reshape(-1, _BYTES)[at, low >> 3] >> (low & 7) & 1
+        )
+        return found.astype(bool)
+
+    def union(self, other: OffsetSet) -> OffsetSet:
+        """Members of either, a copy."""
+        made = OffsetSet()
+        made._blocks = dict(self._blocks)
+        for block, bits in other._blocks.items():
+            made._blocks[block] = made._blocks.get(block, 0) | bits
+        return made
 
     def __contains__(self, offset: int) -> bool:
         return bool(self._blocks.get(offset >> _SHIFT, 0) & _BITS[offset & _MASK])
@@ -121,30 +149,74 @@ class OffsetSet:
         return sum(bits.bit_count() for bits in self._blocks.values())
 
     def pack(self) -> bytes:
-        """As bytes: per block its number (8 bytes) and its bits (128 bytes), ascending. Under 1 ms for 10^6 members."""
-        blocks = sorted(self._blocks.items())
-        return b"".join([block.to_bytes(8, "little") + bits.to_bytes(_BYTES, "little") for block, bits in blocks])
+        """As bytes: a run of full blocks in 16, any other block in 136. 1 ms for 10^6 members, whatever the holes."""
+        parts: list[bytes] = []
+        first = following = -1  # of the run of full blocks that is open
+        for block, bits in sorted(self._blocks.items()):
+            if following == block and bits == _FULL:
+                following += 1
+                continue
+            if following > first:
+                parts.append(_RUN.pack(first << 1 | 1, following - first))
+            first = following = block
+            if bits == _FULL:
+                following += 1
+            else:
+                parts.append((block << 1).to_bytes(8, "little") + bits.to_bytes(_BYTES, "little"))
+        if following > first:
+            parts.append(_RUN.pack(first << 1 | 1, following - first))
+        return b"".join(parts)
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
         """What `pack` gave.
 
         Raises:
-            StateError: the bytes are not whole blocks.
+            StateError: the bytes are not whole blocks in ascending order.
         """
-        if len(packed) % (8 + _BYTES):
-            raise StateError(f"packed offsets must be blocks of {8 + _BYTES} bytes, got {len(packed)} bytes")
+        made, at, block = cls(), 0, -1
+        while at < len(packed):
+            head, stop = int.from_bytes(packed[at : at + 8], "little"), at + (16 if packed[at] & 1 else 8 + _BYTES)
+            body = int.from_bytes(packed[at + 8 : stop], "little")
+            if stop > len(packed) or head >> 1 <= block or not body or (head & 1 and body > _RUN_MAX):
+                raise StateError(f"packed offsets must be blocks in order, got {len(packed)} other bytes")
+            block = head >> 1
+            if head & 1:
+                made._blocks.update(dict.fromkeys(range(block, block + body), _FULL))
+                block += body - 1
+            else:
+                made._blocks[block] = body
+            at = stop
+        return made
+
+    def saved(self) -> list[int] | bytes:
+        """For a checkpoint: ranges that people can read while they are few, packed otherwise."""
+        return self.intervals().to_list() if len(self._blocks) <= _READABLE_BLOCKS else self.pack()
+
+    @classmethod
+    def from_saved(cls, saved: Sequence[int] | bytes) -> Self:
+        """What `saved` gave; raises `StateError` for anything else.
+
+        >>> OffsetSet.from_saved([7, 2]).intervals()
+        Intervals([(7, 9)])
+        """
+        return cls.unpack(saved) if isinstance(saved, bytes) else cls.of(Intervals.from_list(saved))
+
+    @classmethod
+    def of(cls, ranges: Intervals) -> Self:
+        """The same members."""
         made = cls()
-        for at in range(0, len(packed), 8 + _BYTES):
-            block, bits = packed[at : at + 8], packed[at + 8 : at + 8 + _BYTES]
-            if any(bits):
-                made._blocks[int.from_bytes(block, "little")] = int.from_bytes(bits, "little")
+        for start, stop in ranges:
+            for block in range(start >> _SHIFT, (stop - 1 >> _SHIFT) + 1):
+                first, last = max(start, block << _SHIFT), min(stop, block + 1 << _SHIFT)
+                bits = ((1 << last - first) - 1) << (first & _MASK)
+                made._blocks[block] = made._blocks.get(block, 0) | bits
         return made
 
 
-def _blocks_of(offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _blocks_of(offsets: Offsets) -> Iterator[tuple[int, int]]:
     """Each block's number and the bits of these offsets in it."""
-    if not offsets:
+    if len(offsets) == 0:
         return
     ascending = np.sort(np.asarray(offsets, dtype=np.int64))
     blocks = ascending >> _SHIFT

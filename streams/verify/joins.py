@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +58,29 @@ def account_of(checkpoint: Checkpoint) -> Account:
     return Account(
         part=checkpoint.name,
         ledger=Counter(state["ledger"]),
-        open=Intervals.from_list(state["open"]),
+        open=_open_in(state["open"]),
         waiting=frozenset(int(entry[0]) for entries in state["waiting"].values() for entry in entries),
         next=checkpoint.offsets,
     )
+
+
+def _open_in(saved: Sequence[int] | bytes) -> Intervals:
+    """Ranges, or packed: a block of 1,024 offsets as its number twice and its bits, full ones as a run of them."""
+    if not isinstance(saved, bytes):
+        return Intervals.from_list(saved)
+    found, at = Intervals(), 0
+    while at < len(saved):
+        head = int.from_bytes(saved[at : at + 8], "little")
+        first, size = head // 2 * 1_024, 8 if head % 2 else 128
+        body = int.from_bytes(saved[at + 8 : at + 8 + size], "little")
+        if head % 2:
+            found.add_range(first, first + body * 1_024)
+        else:
+            for bit in range(1_024):
+                if body >> bit & 1:
+                    found.add(first + bit)
+        at += 8 + size
+    return found
 
 
 def check_identities(account: Account, events: Span, labels: Span, timeline: Timeline, findings: Findings) -> None:

@@ -12,12 +12,15 @@ import msgspec
 
 from learners.output import Output
 from streams.config import Config
+from streams.kafka.folder_lock import FolderLock
 from streams.messages import Example, encode
 from streams.stages.decoding import Decoding
 from streams.stages.learn import Learner
 from streams.stages.task import Task, TaskConfig
 from streams.state.done import DoneIds
 from streams.state.pending import PendingStore
+from streams.state.pending_files import PendingFiles
+from streams.state.place import StoreAwayError
 
 PARTITIONS, WAIT, EARLY, GRACE = 2, 40, 25, 8
 CONFIG = Config.model_validate(
@@ -96,8 +99,10 @@ def partition_of(number):
 
 
 class World:
-    def __init__(self, seed, task=Task, learner=RecordingLearner, process=None):
+    def __init__(self, seed, task=Task, learner=RecordingLearner, process=None, folder=None, files=PendingFiles):
         self.random, self.clock = random.Random(seed), 0
+        self.folder, self.files_class, self.harms = folder, files, random.Random(~seed)
+        self.recalls, self.refusals, self.broken = Counter(), Counter(), []
         self.task_class, self.learner_class = task, learner
         self.process_class = process or TaskProcess
         self.features, self.labels, self.predictions = [[Log() for _ in range(PARTITIONS)] for _ in range(3)]
@@ -120,36 +125,86 @@ class World:
     def adopt(self, p):
         return (self.process_class if p < PARTITIONS else LearnerProcess)(self, p)
 
-    def run(self):  # noqa: C901 - one schedule, read top to bottom
-        chance = self.random
+    def run(self):
+        """One schedule, read top to bottom."""
         self.owners = [self.adopt(p) for p in range(PARTITIONS + 1)]
-        for _ in range(chance.randrange(60, 260)):
-            draw, p = chance.random(), chance.randrange(PARTITIONS + 1)
-            actor = chance.choice(self.zombies) if self.zombies and chance.random() < 0.25 else self.owners[p]
-            if draw < 0.35:
-                self.produce()
-            elif draw < 0.75:
-                actor.work(chance.randrange(1, 8))
-            elif draw < 0.86:
-                actor.flush(chance.randrange(4))
-            elif draw < 0.94:
-                actor.checkpoint()
-            else:
-                old = self.owners[p]
-                if chance.random() < 0.5:
-                    self.zombies.append(old)
-                else:
-                    old.flush(chance.randrange(len(old.out) + 1))
-                self.owners[p] = self.adopt(p)
+        for _ in range(self.random.randrange(60, 260)):
+            self.turn()
         for zombie in self.zombies:
             zombie.flush(len(zombie.out))
-        for owner in self.owners:
-            while owner.work(50):
-                pass
-            owner.checkpoint()
+        for p in range(PARTITIONS + 1):
+            self.work_off(p)
+            while self.living(p, "checkpoint"):
+                self.work_off(p)
         while self.owners[-1].work(50):
             pass
         return self
+
+    def work_off(self, p):
+        while self.living(p, "work", 50):
+            pass
+
+    def turn(self):
+        chance = self.random
+        draw, p = chance.random(), chance.randrange(PARTITIONS + 1)
+        zombie = chance.choice(self.zombies) if self.zombies and chance.random() < 0.25 else None
+        if draw < 0.35:
+            self.produce()
+        elif draw < 0.75:
+            self.living(p, "work", chance.randrange(1, 8), zombie=zombie)
+        elif draw < 0.86:
+            (zombie or self.owners[p]).flush(chance.randrange(4))
+        elif draw < 0.94:
+            self.living(p, "checkpoint", zombie=zombie)
+        else:
+            old = self.owners[p]
+            if chance.random() < 0.5:
+                self.zombies.append(old)
+                if self.harms.random() < 0.5:  # there are file systems on which a lock is none
+                    old.unlock()
+            else:
+                old.flush(chance.randrange(len(old.out) + 1))
+                old.die()
+            if self.folder is not None and self.harms.random() < 0.1:
+                self.harm(self.folder / str(p))
+            self.owners[p] = self.adopt(p)
+
+    def living(self, p, verb, *given, zombie=None):
+        """The owner or a zombie does something.
+
+        One that finds its copies damaged ends, as it does in earnest, and what it had not sent is lost.
+        """
+        actor = zombie or self.owners[p]
+        try:
+            return getattr(actor, verb)(*given)
+        except StoreAwayError:
+            self.refusals["work"] += 1
+            actor.die()
+            if zombie is not None:
+                self.zombies.remove(zombie)
+            else:
+                self.owners[p] = self.adopt(p)
+            return True
+
+    def harm(self, folder):
+        """Somebody else has been at the copies on disk."""
+        chance = self.harms
+        paths = [path for path in folder.glob("*.*") if path.stat().st_size]
+        paths.sort(key=lambda path: (path.suffix, path.read_bytes()))  # their names are random
+        if not paths:
+            return
+        path, other = chance.choice(paths), chance.choice(paths)
+        data, how = bytearray(path.read_bytes()), chance.choice(("flip", "cut", "grow", "swap", "remove"))
+        if how == "flip":
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        elif how == "cut":
+            del data[chance.randrange(len(data)) :]
+        elif how == "grow":
+            data += chance.randbytes(9)
+        elif how == "swap":
+            data, held = other.read_bytes(), data
+            other.write_bytes(held)
+        path.unlink() if how == "remove" else path.write_bytes(data)
 
     def calm(self):
         """The same inputs without a fault: what must have been learnt."""
@@ -164,7 +219,7 @@ class World:
 
     def faults(self):
         """Every broken promise, in words."""
-        broken, learner, calm = [], self.owners[-1].stage, self.calm()
+        broken, learner, calm = list(self.broken), self.owners[-1].stage, self.calm()
         times = Counter(tuple(source) for source in learner.order)
         if max(times.values(), default=0) > 1:
             broken.append("a label was learnt twice")
@@ -172,6 +227,12 @@ class World:
             broken.append(f"{len(times)} labels learnt, {len(calm.order)} should be")
         if learner.ledger["correction"] != calm.ledger["correction"]:
             broken.append("corrections differ from the calm run")
+        served = {row.value[:-1] for log in self.predictions for row in log}
+        if (
+            not {row.value.partition(b',"label":')[0] for row in self.examples if b'"correction"' not in row.value}
+            <= served
+        ):
+            broken.append("an example is not what was served")
         fold = self.learner_class()
         fold.learn(self.examples)
         if fold.chain != learner.chain or fold.order != learner.order:
@@ -185,6 +246,8 @@ class World:
             sources = [msgspec.json.decode(row.value)["source"] for row in self.predictions[p]]
             if not self.zombies and len(sources) != len(set(sources)):
                 broken.append("an event was predicted anew although its prediction was in the log")
+        for process in (*self.zombies, *self.owners):
+            process.die()
         return broken
 
 
@@ -210,9 +273,30 @@ class TaskProcess:
         done = DoneIds()
         done.restore(list(buckets))
         self.buckets = list(buckets)
-        self.stage = world.task_class(p, TASK, DECODING, PendingStore(3, None), done, state)
+        self.lock, files = None, None
+        if world.folder is not None:
+            folder = world.folder / str(p)
+            folder.mkdir(exist_ok=True)
+            self.lock = FolderLock.take(folder)
+            kept = self.lock is not None
+            files = world.files_class(folder if kept else world.folder, kept=kept, segment_rows=6, table_rows=8)
         self.end = len(world.predictions[p])
-        self.stage.restore(world.predictions[p][self.stage.tail :])
+        memory = PendingStore(3 if files is None else 1, files, reach=40)
+        self.stage = world.task_class(p, TASK, DECODING, memory, done, state)
+        try:
+            start = self.stage.recall()
+            world.recalls[len(self.stage.pending) > 0] += 1
+        except StoreAwayError:
+            world.refusals["restart"] += 1
+            start = self.stage.tail
+        try:
+            self.stage.restore(world.predictions[p][start:])
+        except StoreAwayError as error:  # a damaged row may be met only now; the next start reads the log
+            world.refusals["reading"] += 1
+            if "could not find" in str(error):
+                world.broken.append("what was not copied was not in the log from where it should be")
+            self.stage = world.task_class(p, TASK, DECODING, PendingStore(3, None), done, state)
+            self.stage.restore(world.predictions[p][self.stage.tail :])
         self.model = Model()
 
     def work(self, rows):
@@ -241,7 +325,19 @@ class TaskProcess:
             self.buckets.append(bucket)
         state = msgspec.msgpack.encode(self.stage.dump(self.end))
         self.flush(len(self.out))  # durable only once all it rests on is acknowledged
+        _, retired = self.stage.pending.grown()
         self.w.saved[self.p].append((state, list(self.buckets)))
+        for segment in retired:
+            segment.remove()
+
+    def die(self):
+        self.stage.pending.close()
+        self.unlock()
+
+    def unlock(self):
+        if self.lock is not None:
+            self.lock.__exit__(None, None, None)
+            self.lock = None
 
 
 class LearnerProcess:
@@ -259,6 +355,11 @@ class LearnerProcess:
 
     def flush(self, count):
         pass
+
+    def die(self):
+        pass
+
+    unlock = die
 
     def checkpoint(self):
         self.w.saved[self.p].append(msgspec.msgpack.encode(self.stage.dump()))

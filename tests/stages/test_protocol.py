@@ -1,7 +1,13 @@
 """Exactly once under every schedule: thousands of seeded worlds, and mutations that each must be refuted."""
 
 import os
+import struct
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from protocol_world import RecordingLearner, TaskProcess, World
 
@@ -9,19 +15,46 @@ from streams.stages.learn import Learnt
 from streams.stages.merge import Input
 from streams.stages.task import Task, TaskConfig
 from streams.state.intervals import Intervals
+from streams.state.offsets import OffsetSet
+from streams.state.pending_files import PendingFiles
+from streams.state.pending_segment import Segment
+from streams.state.place import StoreAwayError
 
 SCHEDULES = int(os.environ.get("MILLRACE_SCHEDULES") or 400)
 """In each of four blocks; 25,000 make the hundred thousand of a night."""
+
+
+IN_MEMORY = Path("/dev/shm")
+"""Thousands of small files a minute are not what a disk is for."""
 
 
 def refuted(seeds, **classes):
     return {seed: faults for seed in seeds if (faults := World(seed, **classes).run().faults())}
 
 
+def with_copies(seeds, tallies=None, **classes):
+    """The same of worlds whose processes keep copies of pending predictions on disk."""
+    for seed in seeds:
+        with TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
+            world = World(seed, folder=Path(folder), **classes).run()
+            if faults := world.faults():
+                yield seed, faults
+        if tallies is not None:
+            tallies.update(recalled=world.recalls[True], refused=sum(world.refusals.values()))
+
+
 @pytest.mark.parametrize("block", range(4))
 def test_every_label_is_learnt_exactly_once_under_any_schedule(block):
     """Crashes, zombies, lost output tails, clock skew, duplicates, corrections, poison: no promise breaks."""
     assert refuted(range(block * SCHEDULES, (block + 1) * SCHEDULES)) == {}
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_copies_on_disk_decide_nothing(block):
+    """Killed, locked out, taken over, damaged, swapped: who finds copies on disk does as one who reads the log."""
+    tallies = Counter()
+    assert list(with_copies(range(block * SCHEDULES, (block + 1) * SCHEDULES), tallies)) == []
+    assert min(tallies["recalled"], tallies["refused"]) > SCHEDULES // 4
 
 
 class LearnsWhateverComes(Learnt):
@@ -105,7 +138,7 @@ class ForgetsWhatIsOpen(Task):
     def restore(self, rows):
         rows = list(rows)
         next_event = self.events.next
-        self.open = Intervals()
+        self.open = OffsetSet()
         super().restore([row for row in rows if b'"source":' in row.value and source_of(row) >= next_event])
 
 
@@ -189,4 +222,56 @@ def test_without_any_one_rule_a_promise_breaks(mutation):
     for seed in range(600):
         if World(seed, **MUTATIONS[mutation]).run().faults():
             return
+    pytest.fail(f"{mutation}: not refuted by 600 schedules")
+
+
+class RevivesWhatIsThere(PendingFiles):
+    """Rows that were added after the cut, or joined before it, are pending again."""
+
+    def recall(self, listed, _open):
+        super().recall(listed, OffsetSet.of(Intervals.from_list([0, 4_096])))
+
+
+class TakesAnyRow(Segment):
+    def row(self, place):
+        try:
+            return super().row(place)
+        except StoreAwayError:
+            chunk = self.chunk_at(place)
+            rows, _ = self.index(chunk)
+            row = rows[place - chunk.first]
+            body = os.pread(self._rows, int(row["size"]), int(row["at"]))
+            start = int(row["id_size"] + max(0, row["key_size"]))
+            head = body[: row["id_size"]].decode(), body[row["id_size"] : start], body[start:]
+            return *head, int(row["event_ms"]), int(row["source"]), int(row["where"])
+
+
+class StartsAtTheEnd(Task):
+    """As if all that is pending had a copy."""
+
+    def dump(self, acknowledged):
+        told = super().dump(acknowledged)
+        if told["kept"] is not None:
+            told["kept"].start = acknowledged
+        return told
+
+
+def files_of(segment):
+    return type("Files", (PendingFiles,), {"kind": segment})
+
+
+MUTATED_COPIES = {
+    "what is open is not asked": {"files": RevivesWhatIsThere},
+    "what a row says is not checked": {"files": files_of(TakesAnyRow)},
+    "the log is read from its end": {"task": StartsAtTheEnd},
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATED_COPIES)
+def test_without_any_one_check_copies_decide(mutation):
+    """Each is needed. A crash would be no refutation."""
+    for seed in range(600):
+        with suppress(ValueError, IndexError, struct.error, msgspec.DecodeError):
+            if list(with_copies([seed], **MUTATED_COPIES[mutation])):
+                return
     pytest.fail(f"{mutation}: not refuted by 600 schedules")

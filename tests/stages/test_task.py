@@ -11,7 +11,7 @@ from protocol_world import DECODING, EARLY, GRACE, TASK, WAIT, Row
 from learners.output import Output
 from streams.errors import StateError
 from streams.messages import encode
-from streams.stages import task as one_task
+from streams.stages import sent_places
 from streams.stages.task import Task
 from streams.state.done import DoneIds
 from streams.state.pending import PendingStore
@@ -360,12 +360,12 @@ def test_a_logged_prediction_of_another_event_is_not_used():
 
 def test_a_prediction_that_waits_for_long_keeps_no_entry_for_each_batch_behind_it(monkeypatch):
     """What a restart reads begins at or before the oldest pending one, and not much before."""
-    monkeypatch.setattr(one_task, "TAIL_SHARE", 8)
+    monkeypatch.setattr(sent_places, "TAIL_SHARE", 8)
     events = [event(AT, "old"), *(event(AT, f"e{n}") for n in range(1, 401))]
     partition = Partition(events, [*(label(AT, f"e{n}") for n in range(1, 391)), label(AT + 1, "old")])
     while partition.ledger().get("joined", 0) < 390:
         partition.step(1)  # a batch for each event
-    assert len(partition.task._sent) <= 8 * (2 + math.log(401 / 8))  # each gap is an eighth of all before it
+    assert len(partition.task.places._sent) <= 8 * (2 + math.log(401 / 8))  # each gap is an eighth of all before it
     assert partition.task.dump(len(partition.predictions))["tail"] == 0  # "old" is there
 
     partition.run(1)
