@@ -1,35 +1,15 @@
-"""The sealed form of everything durable: a signature over header and payload, checked before either is parsed.
-
-Layout, big-endian: magic (8) | HMAC-SHA256 (32) | key id (8) | format (2) | header length (4) | payload length (8) |
-header (msgpack) | payload. The signature covers every byte but itself. Magic, signature and key id keep their places in
-every future format, so that `written by a newer format` is only said of what is genuine.
-"""
+"""What is said about everything durable, sealed with it; see `learners.sealed` for the form of it."""
 
 from __future__ import annotations
 
-import hmac
-import struct
 from typing import Literal
 
 import msgspec
 
+from learners import sealed
+from learners.sealed import Reason
 from streams.errors import StateError
-from streams.state.keyring import KEY_ID_BYTES, Keyring
-
-MAGIC = b"millrace"
-FORMAT = 1
-_MAC_AT, _SIGNED_AT = len(MAGIC), len(MAGIC) + 32
-_FIELDS = struct.Struct(f">{KEY_ID_BYTES}sHIQ")
-_HEADER_AT = _SIGNED_AT + _FIELDS.size
-
-Reason = Literal[
-    "truncated",
-    "not a millrace checkpoint",
-    "signed with another key",
-    "altered",
-    "written by a newer format",
-    "filed under another name",
-]
+from streams.state.keyring import Keyring
 
 
 class EnvelopeError(StateError):
@@ -73,12 +53,7 @@ def seal(header: Header, payload: bytes, keys: Keyring) -> bytes:
     >>> header.name, payload
     ('task-0', b'state')
     """
-    packed = _encode(header)
-    fields = _FIELDS.pack(keys.current_id, FORMAT, len(packed), len(payload))
-    mac = hmac.new(keys.current, MAGIC, "sha256")
-    for part in (fields, packed, payload):
-        mac.update(part)
-    return b"".join((MAGIC, mac.digest(), fields, packed, payload))
+    return sealed.seal(_encode(header), payload, keys.current)
 
 
 def open_sealed(blob: bytes, keys: Keyring) -> tuple[Header, bytes]:
@@ -87,24 +62,11 @@ def open_sealed(blob: bytes, keys: Keyring) -> tuple[Header, bytes]:
     Raises:
         EnvelopeError: it is not; `reason` says why.
     """
-    view = memoryview(blob)
-    if bytes(view[:_MAC_AT]) != MAGIC[: len(blob)]:
-        raise EnvelopeError("not a millrace checkpoint")
-    if len(blob) < _HEADER_AT:
-        raise EnvelopeError("truncated")
-    key_id, version, header_size, payload_size = _FIELDS.unpack_from(blob, _SIGNED_AT)
-    key = keys.find(key_id)
-    if key is None:
-        raise EnvelopeError("signed with another key")
-    mac = hmac.new(key, MAGIC, "sha256")
-    mac.update(view[_SIGNED_AT:])
-    if not hmac.compare_digest(mac.digest(), view[_MAC_AT:_SIGNED_AT]):
-        whole = _HEADER_AT + header_size + payload_size
-        raise EnvelopeError("truncated" if version == FORMAT and len(blob) < whole else "altered")
-    if version > FORMAT:
-        raise EnvelopeError("written by a newer format")
     try:
-        header = _decode(view[_HEADER_AT : _HEADER_AT + header_size])
+        packed, payload = sealed.unseal(blob, keys.find)
+    except sealed.SealError as error:
+        raise EnvelopeError(error.reason) from error
+    try:
+        return _decode(packed), payload
     except msgspec.DecodeError as error:  # genuine, so it was written by someone who knows more
         raise EnvelopeError("written by a newer format") from error
-    return header, bytes(view[_HEADER_AT + header_size :])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 import stat
@@ -10,15 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from learners.sealed import key_id
 from streams.errors import ConfigError
 
 KEY_BYTES_MIN = 32
-KEY_ID_BYTES = 8
-
-
-def _key_id(key: bytes) -> bytes:
-    """Names a key without telling it."""
-    return hmac.digest(key, b"millrace key id", "sha256")[:KEY_ID_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +25,19 @@ class Keyring:
     >>> ring = Keyring(current=b"n" * 32, others=(b"o" * 32,))
     >>> ring
     Keyring()
-    >>> ring.find(ring.current_id) == b"n" * 32, ring.find(bytes(8)) is None
+    >>> ring.find(key_id(b"n" * 32)) == b"n" * 32, ring.find(bytes(8)) is None
     (True, True)
     """
 
     current: bytes = field(repr=False)
     others: tuple[bytes, ...] = field(default=(), repr=False)
-    current_id: bytes = field(init=False, repr=False)
     _by_id: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for key in (self.current, *self.others):
             if len(key) < KEY_BYTES_MIN:
                 raise ConfigError("state.key", f"must be at least {KEY_BYTES_MIN} bytes long, got {len(key)}")
-        object.__setattr__(self, "current_id", _key_id(self.current))
-        object.__setattr__(self, "_by_id", {_key_id(key): key for key in (self.current, *self.others)})
+        object.__setattr__(self, "_by_id", {key_id(key): key for key in (self.current, *self.others)})
 
     def find(self, key_id: bytes) -> bytes | None:
         """The key of this id, None if it is not on the ring."""
