@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.replay import Found, SentAlert, total
+from streams.cuts import total
+from streams.replay import Found, SentAlert
 
 _TOLERANCE = 1e-9
 """Relative: the last digits of statistics over texts depend on the process (see `drift.binning`)."""

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from drift.columns import Column, encode, plain
 from drift.scorecard.injections import Injection, strength
 from streams.config import Config
+from streams.cuts import Offsets, places_of
 from streams.errors import ConfigError
-from streams.replay import Logs, Offsets, Place, places_of
-from streams.stages.merge import Row
+from streams.foreign import read_as
+from streams.topic_logs import Logs, Place, Row
 
 _BATCH_ROWS = 500
 _SEED = 1
@@ -28,6 +29,7 @@ class ChangedRow(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class InjectedLogs:
@@ -113,11 +115,7 @@ class InjectedLogs:
 
 
 def _document(row: Row) -> dict[str, Any] | None:
-    try:
-        found = msgspec.json.decode(row.value or b"")
-    except msgspec.DecodeError:
-        return None
-    return found if isinstance(found, dict) else None
+    return read_as(row.value, dict[str, Any])
 
 
 def _features(document: Mapping[str, Any] | None) -> dict[str, Any]:

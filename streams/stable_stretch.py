@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from drift.allowance import Allowance
@@ -20,6 +19,7 @@ from learners.loss import example_loss
 from learners.target import Label, Target
 from streams.config import Config
 from streams.errors import ConfigError
+from streams.foreign import read_as
 from streams.messages import Example, Prediction
 from streams.rows import BadRow, Rows
 from streams.stages.candidates import build_candidates
@@ -39,7 +39,7 @@ def from_predictions(config: Config, values: Iterable[tuple[int, bytes]]) -> Str
     features: list[dict[str, Any]] = []
     times: list[int] = []
     for partition, value in values:
-        said = _decoded(value, Prediction)
+        said = read_as(value, Prediction)
         if said is None or (partition, said.source) in seen or not _fits(guard, said.features):
             continue
         seen.add((partition, said.source))
@@ -55,7 +55,7 @@ def from_examples(config: Config, values: Iterable[bytes], seed: int) -> Stretch
     times: list[int] = []
     pairs: list[tuple[Label, float | None]] = []
     for value in values:
-        told = _decoded(value, Example)
+        told = read_as(value, Example)
         if told is None or told.kind == "correction" or told.label_source in seen or not _fits(guard, told.features):
             continue
         seen.add(told.label_source)
@@ -166,10 +166,3 @@ def _fits(guard: FeatureGuard, features: Any) -> bool:  # noqa: ANN401 - from th
     except ValueError:
         return False
     return True
-
-
-def _decoded(value: bytes, kind: Any) -> Any:  # noqa: ANN401 - a struct of `streams.messages`
-    try:
-        return msgspec.json.decode(value, type=kind)
-    except msgspec.DecodeError:
-        return None

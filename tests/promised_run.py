@@ -11,8 +11,9 @@ import msgspec
 
 from streams.config import Config
 from streams.messages import Alert, Cut, Hurt, RetrainRequest, encode
+from streams.topic_logs import MemoryLogs
 from streams.verify.audit import audit
-from streams.verify.evidence import Checkpoint, Evidence, MemoryLogs, OutboxRecord
+from streams.verify.evidence import Checkpoint, Evidence, OutboxRecord
 from streams.verify.windows import cut_id
 
 CONFIG = Config.model_validate(

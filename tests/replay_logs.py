@@ -9,10 +9,12 @@ import msgspec
 from protocol_world import Row
 
 from streams.config import Config
+from streams.cuts import key_of
 from streams.messages import Example, Prediction, encode
-from streams.replay import Sent, SentAlert, Window, inputs_of, key_of
+from streams.replay import Sent, SentAlert
+from streams.replay_start import Window, inputs_of
 from streams.stages.watch import Watch
-from streams.verify.evidence import MemoryLogs
+from streams.topic_logs import MemoryLogs
 
 REFERENCE, SLIDE, DELAY = 300, 50, 9
 

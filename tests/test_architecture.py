@@ -120,8 +120,8 @@ def test_learners_and_drift_know_neither_each_other_nor_streams():
 
 
 def test_the_verifier_judges_without_the_code_that_it_judges():
-    """What is wrong in a stage must not be wrong in its judge alike: they share config, messages and ranges."""
-    shared = {"streams.config", "streams.messages", "streams.state.intervals"}
+    """What is wrong in a stage must not be wrong in its judge alike: they share config, messages, ranges and what a log is."""
+    shared = {"streams.config", "streams.messages", "streams.state.intervals", "streams.topic_logs"}
     found = {
         each.module
         for each in IMPORTS

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from replay_logs import REFERENCE, Live, config, ends, kept, rows, starts
 
 from drift.scorecard.injections import Injection
+from streams.cuts import key_of
 from streams.errors import ConfigError, StateError
 from streams.messages import Cut
-from streams.replay import Barrier, Found, histories, history_of, key_of, replay, start_of
+from streams.replay import Barrier, Found, replay
 from streams.replay_compared import Difference, differences, incidents, nearest, side_by_side
 from streams.replay_injection import InjectedLogs
+from streams.replay_start import histories, history_of, start_of
 
 COUNT, SHIFT = 1500, 900
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.option_lists import spread
-from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
+from streams.cli.options import CONFIG, ConfigOption, JsonOption, SetOption, load_config
 from streams.cli.terminal import Update, interactive, json_out, note, progress, say, table
 from streams.cli.wording import one_line, plural
 from streams.errors import ConfigError, MillraceError
@@ -62,7 +62,7 @@ class Asked:
 def scorecard(
     asked: Asked,
     config: ConfigOption = CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
+    as_json: JsonOption = False,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page.")] = None,
     override: SetOption = None,
 ) -> None:
@@ -156,10 +156,14 @@ def _stretch(config: Config, asked: Asked, update: Update) -> tuple[Stretch, str
 
 
 def _of_topic(config: Config, asked: Asked, role: str | None, update: Update) -> tuple[Stretch, str]:
-    from streams.kafka.replaying import since_ms, stretch_records
+    from streams.kafka.replaying import stretch_records
+    from streams.moments import moment_ms
     from streams.stable_stretch import ROWS_MIN, from_examples, from_predictions
 
-    since = None if asked.since is None else since_ms(asked.since, int(time.time() * 1000))
+    try:
+        since = None if asked.since is None else moment_ms(asked.since, int(time.time() * 1000))
+    except ValueError as error:
+        raise ConfigError("--since", str(error)) from error
 
     def told(done: int, total: int) -> None:
         update(_READING * done / max(total, 1), f"{done:,} records")

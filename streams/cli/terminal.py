@@ -96,6 +96,15 @@ def progress(title: str) -> Iterator[Update]:
         yield update
 
 
+def counting(update: Update, total: int, what: str) -> Callable[[int], None]:
+    """Tells a bar how many of so many are done; `what` they are, such as `rows`."""
+
+    def count(done: int) -> None:
+        update(min(1.0, done / max(1, total)), f"{done:,} {what}")
+
+    return count
+
+
 def _plain_progress(title: str) -> Update:
     last = time.monotonic()
 

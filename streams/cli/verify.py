@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
+from streams.cli.options import CONFIG, ConfigOption, JsonOption, SetOption, load_config
 from streams.cli.terminal import interactive, json_out, note, progress, say, table
 from streams.cli.wording import one_line, plural
 
@@ -22,7 +22,7 @@ _HOLDS = {True: "kept", False: "BROKEN", None: "not judged"}
 @app.command(epilog="Examples:  millrace verify   |   millrace verify --json | jq '.promises[] | select(.broken > 0)'")
 def verify(
     config: ConfigOption = CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
+    as_json: JsonOption = False,
     override: SetOption = None,
 ) -> None:
     """Recompute every promise from the topics and checkpoints, and say which holds, with its figures.

@@ -1,4 +1,4 @@
-"""Topics as pandas frames, and published models as River's: for notebooks, whoever looks and tries things out.
+"""Topics as pandas frames: for notebooks, whoever looks and tries things out.
 
 Reading leaves nothing on the broker. What a topic may say twice (after a crash) is there once, as its readers are told
 to take it; somebody else's records in a topic of ours are left out and counted.
@@ -6,35 +6,27 @@ to take it; somebody else's records in a topic of ours are left out and counted.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from kafka import TopicPartition
-
-from learners.allowlist import Allowlist
-from learners.candidates import load_models
-from learners.catalog import factory_module
 from streams.config import Config
 from streams.config_file import load
-from streams.durations import parse_duration_ms
-from streams.errors import BrokerError, ConfigError, StateError
+from streams.errors import BrokerError, ConfigError
+from streams.foreign import read_as
 from streams.kafka.admin import Admin
-from streams.kafka.ranges import all_of
-from streams.kafka.subscribing import Record, connect
+from streams.kafka.ranges import all_of, offsets_at
+from streams.kafka.subscribing import Record
 from streams.kafka.topics import topic_specs
-from streams.messages import WIRE, ModelVersion
-from streams.state.from_config import open_store
+from streams.messages import WIRE
+from streams.moments import moment_ms
+from streams.topic_logs import Place
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Place = tuple[str, int]
 Bound = int | str | datetime | Mapping[int, int] | None
 OFFSETS_MAX = 2_000_000
 """Asked for at once; a frame of them takes a few GB."""
@@ -62,10 +54,10 @@ def read(
     """Records of the topic that plays `role` (`alerts`, `metrics`, `examples` …) as a frame, a row for each.
 
     `start` and `stop` (exclusive) are offsets, for every partition or by partition; or record times: a datetime, an ISO
-    text, or `"1h"` for so long ago. None is the beginning and the end. Columns are `partition`, `offset`, `time` (the
-    record's, in UTC), `key` and the record's fields, tables in them as `features.amount` unless `flatten` is false;
-    of dead letters the headers, never the bytes. `repeats` keeps what a crash said twice. `frame.attrs["unreadable"]`
-    counts records that are none of ours.
+    text (without a zone: UTC), or `"1h"` for so long ago. None is the beginning and the end. Columns are `partition`,
+    `offset`, `time` (the record's, in UTC), `key` and the record's fields, tables in them as `features.amount` unless
+    `flatten` is false; of dead letters the headers, never the bytes. `repeats` keeps what a crash said twice.
+    `frame.attrs["unreadable"]` counts records that are none of ours.
 
     Raises:
         ConfigError: no such topic, or a bound is none.
@@ -73,7 +65,7 @@ def read(
     """
     import pandas as pd  # noqa: PLC0415 - nobody else here needs it
 
-    loaded = _config(config)
+    loaded = config_of(config)
     if role not in {spec.role for spec in topic_specs(loaded)}:
         raise ConfigError("role", f"must be one of {', '.join(s.role for s in topic_specs(loaded))}, got {role!r}")
     ranges = _ranges(loaded, role, start, stop, offsets_max)
@@ -85,9 +77,8 @@ def read(
             unreadable += 1
             continue
         key = record.key.decode(errors="replace") if record.key is not None else None
-        rows.append(
-            {"partition": record.partition, "offset": record.offset, "time": record.timestamp, "key": key} | told
-        )
+        where = {"partition": record.partition, "offset": record.offset, "time": record.timestamp, "key": key}
+        rows.append(where | told | where)  # where it is comes first, and is the record's own whatever it holds
     rows.sort(key=lambda row: (row["time"], row["partition"], row["offset"]))
     if not repeats:
         rows = list(_first_of_each(rows, IDENTITY.get(role, ())))
@@ -97,69 +88,51 @@ def read(
     return frame
 
 
-def _config(given: Config | Path | str) -> Config:
+def config_of(given: Config | Path | str) -> Config:
+    """The pipeline's, from its file or as it is."""
     return given if isinstance(given, Config) else load(Path(given))
 
 
-def _ranges(
-    config: Config, role: str, start: Bound = None, stop: Bound = None, offsets_max: int | None = None
-) -> dict[Place, tuple[int, int]]:
+def _ranges(config: Config, role: str, start: Bound, stop: Bound, offsets_max: int) -> dict[Place, tuple[int, int]]:
     topic = config.topic(role)
     with Admin(config) as admin:
         begins, ends = admin.begin_offsets([topic]), admin.end_offsets([topic])
-    starts, stops = (_bounds(config, bound, ends) for bound in (start, stop))
+    starts = _bounds(config, "start", start, begins, ends)
+    stops = _bounds(config, "stop", stop, begins, ends)
     ranges = {
         place: (max(begin, starts.get(place, begin)), min(ends[place], stops.get(place, ends[place])))
         for place, begin in begins.items()
     }
     asked = sum(max(0, until - since) for since, until in ranges.values())
-    if offsets_max is not None and asked > offsets_max:
+    if asked > offsets_max:
         raise BrokerError(f"could not read {asked:,} offsets of {topic} at once: name a start, at most {offsets_max:,}")
     return ranges
 
 
-def _bounds(config: Config, bound: Bound, ends: Mapping[Place, int]) -> dict[Place, int]:
+def _bounds(
+    config: Config, name: str, bound: Bound, begins: Mapping[Place, int], ends: Mapping[Place, int]
+) -> dict[Place, int]:
     """An offset for each partition that the bound says something of."""
     if bound is None:
         return {}
     if isinstance(bound, bool):
-        raise ConfigError("start", f"must be an offset or a time, got {bound}")
+        raise ConfigError(name, f"must be an offset or a time, got {bound}")
     if isinstance(bound, int):
         return dict.fromkeys(ends, bound)
     if isinstance(bound, Mapping):
         return {place: bound[place[1]] for place in ends if place[1] in bound}
-    at_ms = _time_ms(bound)
-    consumer = connect(config)
     try:
-        found = consumer.offsets_for_times({TopicPartition(*place): at_ms for place in ends})
-    finally:
-        consumer.close()
-    told = {(at.topic, at.partition): offset for at, offset in found.items()}
-    return {place: end if told.get(place) is None else int(told[place].offset) for place, end in ends.items()}
-
-
-def _time_ms(bound: str | datetime) -> int:
-    if isinstance(bound, str):
-        try:
-            return int(time.time() * 1000) - parse_duration_ms(bound)
-        except ValueError:
-            pass
-        try:
-            bound = datetime.fromisoformat(bound)
-        except ValueError:
-            raise ConfigError("start", f"must be a time such as 2026-01-31T12:00:00Z or 1h, got {bound!r}") from None
-    return int(bound.timestamp() * 1000)
+        at_ms = moment_ms(bound if isinstance(bound, str) else bound.isoformat(), int(time.time() * 1000))
+    except ValueError as error:
+        raise ConfigError(name, str(error)) from error
+    return offsets_at(config, begins, ends, at_ms)
 
 
 def _fields(record: Record, *, flatten: bool) -> dict[str, Any] | None:
     """None for what is no JSON object."""
-    try:
-        told = msgspec.json.decode(record.value or b"")
-    except (msgspec.DecodeError, RecursionError):
+    told = read_as(record.value, dict[str, Any])
+    if told is None:
         return None
-    if not isinstance(told, dict):
-        return None
-    told.pop("time", None)  # the producer's own; the record's has the column
     return dict(_flat(told)) if flatten else told
 
 
@@ -196,65 +169,3 @@ def _first_of_each(rows: list[dict[str, Any]], identity: tuple[str, ...]) -> Ite
         if not identity or row.get(identity[-1]) is None or known not in said:
             said.add(known)
             yield row
-
-
-def load_model(
-    snapshot: str | None = None,
-    *,
-    config: Config | Path | str = "millrace.toml",
-    shard: int = 0,
-    candidate: str | None = None,
-) -> Any:
-    """A published River model, with all that it has learnt: the champion's, or another candidate's.
-
-    `snapshot` is that field of a record of `models`; None is the newest published version of the shard. It comes out
-    of `state.store`, its signature is checked before anything is read, and what it may name is the exact list that
-    workers go by. A binary model answers True for `target.positive`, one of several classes the place in
-    `target.labels`. It is a copy: teach it what you like.
-
-    Raises:
-        StateError: there is none, or it is not genuine.
-        ConfigError: no such candidate, or the store or its key cannot be used.
-    """
-    loaded = _config(config)
-    wanted = candidate or loaded.models.champion
-    if wanted not in loaded.models.candidates:
-        raise ConfigError("candidate", f"must be one of {', '.join(loaded.models.candidates)}, got {wanted!r}")
-    place = snapshot or _newest(loaded, shard).snapshot
-    blob = open_store(loaded, create=False).get_object(place, Path(place).stem)
-    models = load_models(blob, Allowlist(modules=_own_modules(loaded)))
-    if wanted not in models:
-        raise StateError(f"snapshot {place} must hold {wanted}, got {', '.join(models)}")
-    return models[wanted]
-
-
-def _own_modules(config: Config) -> tuple[str, ...]:
-    """Modules of the user's own models, imported: a snapshot imports nothing."""
-    names = (factory_module(candidate.model) for candidate in config.models.candidates.values())
-    found = tuple(dict.fromkeys(name for name in names if name is not None))
-    root = str(config.root.resolve())
-    if found and root not in sys.path:
-        sys.path.insert(0, root)
-    for name in found:
-        import_module(name)
-    return found
-
-
-def _newest(config: Config, shard: int) -> ModelVersion:
-    newest: ModelVersion | None = None
-    for record in all_of(config, _ranges(config, "models")):
-        if record.value is None:  # a rebuild began the shard anew: what came before is of another life
-            if (record.key or b"").rpartition(b"/")[2] == b"%d" % shard:
-                newest = None
-            continue
-        try:
-            told = msgspec.json.decode(record.value, type=ModelVersion)
-        except (msgspec.DecodeError, RecursionError):
-            continue
-        if told.shard == shard and (newest is None or told.version >= newest.version):
-            newest = told
-    if newest is None:
-        raise StateError(
-            f"{config.topic('models')} must hold a version of shard {shard}, got none: nothing is published yet"
-        )
-    return newest

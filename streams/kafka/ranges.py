@@ -11,12 +11,31 @@ from kafka.errors import KafkaError
 from streams.config import Config
 from streams.errors import BrokerError
 from streams.kafka.subscribing import Record, connect
+from streams.topic_logs import Place
 
 _POLL_MS = 250
 _SILENCE_S = 30.0
 
-Ranges = Mapping[tuple[str, int], tuple[int, int]]
-"""(topic, partition) → offsets [start, stop)."""
+Offsets = Mapping[Place, int]
+Ranges = Mapping[Place, tuple[int, int]]
+"""Offsets [start, stop) of each."""
+
+
+def offsets_at(config: Config, begins: Offsets, ends: Offsets, ms: int) -> dict[Place, int]:
+    """The first offset of each partition at or after a record time; its end where there is none."""
+    consumer = connect(config)
+    try:
+        asked = {TopicPartition(*place): max(0, ms) for place in ends}
+        found = consumer.offsets_for_times(asked)
+    except KafkaError as error:
+        raise BrokerError(f"could not ask for offsets by time: {error}") from error
+    finally:
+        consumer.close()
+    at = {(place.topic, place.partition): known for place, known in found.items()}
+    return {
+        place: end if at.get(place) is None else max(begins[place], int(at[place].offset))
+        for place, end in ends.items()
+    }
 
 
 def newest_of(config: Config, ranges: Ranges, timeout_s: float = 10.0) -> list[Record]:

@@ -4,45 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
-import msgspec
-from kafka import TopicPartition
-from kafka.errors import KafkaError
-
 from streams.config import Config
-from streams.durations import parse_duration_ms
+from streams.cuts import key_of
 from streams.errors import BrokerError, ConfigError
+from streams.foreign import read_as
 from streams.kafka.admin import Admin
-from streams.kafka.ranges import all_of
-from streams.kafka.subscribing import Record, connect
+from streams.kafka.ranges import all_of, offsets_at
+from streams.kafka.subscribing import Record
 from streams.kafka.verifying import KafkaLogs
-from streams.replay import Place, Sent, SentAlert, Window, inputs_of, key_of
-from streams.values import parse_time
+from streams.moments import moment_ms
+from streams.replay import Sent, SentAlert
+from streams.replay_start import Window, inputs_of
+from streams.topic_logs import Place
 
 Told = Callable[[int, int], None]
 """Is told how many records were read, and of how many."""
 _SPARE = 1.5
 """Keys are not spread evenly: so many times an even share is read of each partition."""
-
-
-def since_ms(text: str, now_ms: int) -> int:
-    """Record time of `1h` (ago) or of a point in time; raises ConfigError."""
-    try:
-        return now_ms - parse_duration_ms(text)
-    except ValueError:
-        pass
-    try:
-        found = parse_time(text)
-    except ValueError:
-        found = None
-    if found is None:
-        raise ConfigError("", f"a time must be like 1h (ago) or 2026-01-31T12:00:00Z, got {text!r}")
-    return int(found.astimezone(UTC).timestamp() * 1000)
 
 
 def stretch_records(config: Config, role: str, rows: int, since: int | None, told: Told) -> list[Record]:
@@ -79,23 +62,6 @@ def require_topics(admin: Admin, topics: Iterable[str]) -> None:
         raise BrokerError(f"could not find topic {', '.join(missing)}: `millrace topics create` makes it")
 
 
-def offsets_at(config: Config, begins: Mapping[Place, int], ends: Mapping[Place, int], ms: int) -> dict[Place, int]:
-    """The first offset of each partition at or after a record time; its end where there is none."""
-    consumer = connect(config)
-    try:
-        asked = {TopicPartition(*place): max(0, ms) for place in ends}
-        found = consumer.offsets_for_times(asked)
-    except KafkaError as error:
-        raise BrokerError(f"could not ask for offsets by time: {error}") from error
-    finally:
-        consumer.close()
-    at = {(place.topic, place.partition): known for place, known in found.items()}
-    return {
-        place: end if at.get(place) is None else max(begins[place], int(at[place].offset))
-        for place, end in ends.items()
-    }
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """What the pipeline's topics hold, up to their ends as they were."""
@@ -122,11 +88,12 @@ def recorded(config: Config, note: Callable[[int], None] = lambda _records: None
         ends |= admin.end_offsets(heard)  # asked for last: they hold what those tell of
     logs = KafkaLogs(config, begins, ends, note)
     try:
-        windows = [found for value in _values(logs, config.topic("metrics")) if (found := _decoded(value, Window))]
+        windows = [found for value in _values(logs, config.topic("metrics")) if (found := read_as(value, Window))]
         alerts: dict[str, SentAlert] = {}
         for value in _values(logs, config.topic("alerts")):
-            if said := _decoded(value, Sent):
-                alerts.setdefault(said.id, SentAlert(said=said, document=msgspec.json.decode(value)))
+            said, document = read_as(value, Sent), read_as(value, dict[str, Any])
+            if said is not None and document is not None:
+                alerts.setdefault(said.id, SentAlert(said=said, document=document))
         yield Recorded(logs=logs, windows=windows, alerts=list(alerts.values()))
     finally:
         logs.close()
@@ -138,16 +105,8 @@ def _values(logs: KafkaLogs, topic: str) -> Iterator[bytes]:
             yield row.value or b""
 
 
-def _decoded(value: bytes, kind: Any) -> Any:
-    """None for somebody else's record in a topic of ours."""
-    try:
-        return msgspec.json.decode(value, type=kind)
-    except (msgspec.DecodeError, ValueError):
-        return None
-
-
-def inputs_at(config: Config, logs: KafkaLogs, text: str) -> dict[str, int]:
-    """Where the monitor's inputs are at an offset of `predictions` or at a time.
+def inputs_at(config: Config, logs: KafkaLogs, text: str, option: str) -> dict[str, int]:
+    """Where the monitor's inputs are at an offset of `predictions` or at a time, as an option of this name says.
 
     At an offset, the others begin with what was stored since the earliest of these predictions.
 
@@ -158,8 +117,11 @@ def inputs_at(config: Config, logs: KafkaLogs, text: str) -> dict[str, int]:
     inputs = inputs_of(config)
     begins = {place: logs.begins[place] for place in inputs}
     ends = {place: logs.ends[place] for place in inputs}
-    if not text.isdigit():
-        ms = since_ms(text, int(time.time() * 1000))
+    if not text.isdecimal():
+        try:
+            ms = moment_ms(text, int(time.time() * 1000))
+        except ValueError as error:
+            raise ConfigError(option, str(error).replace("must be", "must be an offset,", 1)) from error
         return {key_of(place): at for place, at in offsets_at(config, begins, ends, ms).items()}
     offset, topic = int(text), config.topic("predictions")
     found: dict[Place, int] = {}
@@ -167,7 +129,7 @@ def inputs_at(config: Config, logs: KafkaLogs, text: str) -> dict[str, int]:
     for place in (place for place in inputs if place[0] == topic):
         if offset < begins[place]:
             raise ConfigError(
-                "--from", f"must be at least {begins[place]:,}, where {key_of(place)} begins, got {offset:,}"
+                option, f"must be at least {begins[place]:,}, where {key_of(place)} begins, got {offset:,}"
             )
         found[place] = min(offset, ends[place])
         times += [row.timestamp for row in logs.read(place, found[place], min(found[place] + 1, ends[place]))]

@@ -25,7 +25,8 @@ from streams.kafka.topics import TopicState, topic_specs
 from streams.state.claims import newest_on_lineage
 from streams.state.from_config import open_store
 from streams.state.store import Loaded, Store
-from streams.verify.evidence import Checkpoint, Evidence, Place, Row
+from streams.topic_logs import Place, Row
+from streams.verify.evidence import Checkpoint, Evidence
 
 _ROLES = ("features", "labels", "predictions", "examples", "metrics", "alerts", "retrain", "dead-letters")
 _STALLED_S = 30.0

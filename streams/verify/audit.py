@@ -7,8 +7,9 @@ the join itself must know them.
 from __future__ import annotations
 
 from streams.config import Config
+from streams.topic_logs import Logs, Place
 from streams.verify.dead_letters import Letters, check_failed, check_letters, read_dead_letters
-from streams.verify.evidence import NEVER, Evidence, Logs, Place
+from streams.verify.evidence import NEVER, Evidence
 from streams.verify.examples import Fold, check_learning, read_examples
 from streams.verify.findings import Findings
 from streams.verify.inputs import Inputs

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streams.verify.evidence import Evidence, Place, Row
+from streams.topic_logs import Place, Row
+from streams.verify.evidence import Evidence
 from streams.verify.examples import Fold
 from streams.verify.findings import Findings
 from streams.verify.spans import Span

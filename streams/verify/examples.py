@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from streams.messages import Example
+from streams.topic_logs import Place, Row
 from streams.verify.columns import Column, digest
-from streams.verify.evidence import Checkpoint, Evidence, Place, Row
+from streams.verify.evidence import Checkpoint, Evidence
 from streams.verify.findings import Findings
 from streams.verify.inputs import Inputs
 

@@ -9,7 +9,7 @@ import msgspec
 
 from streams.config import Config, EventMapping, LabelMapping
 from streams.messages import Event, Label, LabelRecord
-from streams.verify.evidence import Row
+from streams.topic_logs import Row
 
 _LARGEST = 1e100
 _CATEGORY_CHARS = 256

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from streams.topic_logs import Place
 from streams.verify.columns import Column, digest
-from streams.verify.evidence import NEVER, Checkpoint, Evidence, Place
+from streams.verify.evidence import NEVER, Checkpoint, Evidence
 from streams.verify.examples import Met
 from streams.verify.findings import Findings, Promise
 from streams.verify.spans import Reach, Span

@@ -9,7 +9,8 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
-from streams.verify.evidence import Evidence, Place
+from streams.topic_logs import Place
+from streams.verify.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from streams.messages import Label
+from streams.topic_logs import Row
 from streams.verify.columns import Column, digest
-from streams.verify.evidence import Row
 from streams.verify.inputs import Inputs
 
 PREDICTED, REPEATED, EVENT_DEAD, MISTOLD = 1, 2, 3, 4

@@ -68,6 +68,17 @@ def test_a_frame_has_what_was_said_once_in_the_order_of_time(pipeline):
     assert streams.read("examples", flatten=False)["features"].tolist()[0] == {"amount": 0.0}
 
 
+def test_where_a_record_is_it_does_not_say_itself(pipeline):
+    """Fields of somebody's own, called as a column of the place, change neither the place nor the order."""
+    _, send = pipeline
+    send("features", {"id": "a", "offset": "x", "partition": [], "time": 5}, {"id": "b", "offset": 0}, b"[" * 9_999)
+    frame = streams.read("features", repeats=True)
+
+    assert frame[["partition", "offset", "id"]].to_numpy().tolist() == [[0, 0, "a"], [0, 1, "b"]]
+    assert list(frame.columns[:4]) == ["partition", "offset", "time", "key"]
+    assert frame.attrs["unreadable"] == 1
+
+
 def test_bounds_are_offsets_or_times(pipeline):
     """The stop is outside; a partition that is not named is whole; a time without records after it is the end."""
     _, send = pipeline
@@ -116,8 +127,9 @@ def test_of_a_dead_letter_there_is_the_reason_and_never_the_bytes(pipeline):
     ("asked", "words"),
     [
         (("nosuch",), "role must be one of"),
-        (("alerts", "yesterday"), "must be a time"),
-        (("alerts", True), "must be an offset or a time"),
+        (("alerts", "yesterday"), "start must be a duration such as 2h or a time such as"),
+        (("alerts", None, "soon"), "stop must be a duration such as 2h or a time such as"),
+        (("alerts", True), "start must be an offset or a time"),
     ],
 )
 @pytest.mark.usefixtures("pipeline")

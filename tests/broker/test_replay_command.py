@@ -114,7 +114,8 @@ def what_is_asked_wrongly(capsys, pipeline):
         (["--inject", "shift:amount:1"], "--inject shift must name one of x, y, got 'amount'"),
         (["--inject-after", "3"], "--inject-after must come with --inject"),
         (["--from", "9999999"], "--from must be before the end"),
-        (["--from", "yesterday"], "a time must be like 1h (ago) or 2026-01-31T12:00:00Z, got 'yesterday'"),
+        (["--from", "yesterday"], "--from must be an offset, a duration such as 2h or a time such as 2026-01-31T12:00"),
+        (["--until", "soon"], "--until must be an offset, a duration such as 2h or a time"),
         (["--inject", "shift:x:1", "--inject-after", "999999"], "--inject-after must be less than the predictions"),
     ):
         assert says in refused(capsys, pipeline, "replay", *arguments)

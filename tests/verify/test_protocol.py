@@ -11,8 +11,9 @@ from protocol_world import CONFIG, EARLY, GRACE, PARTITIONS, WAIT, World
 from test_protocol import MUTATIONS
 
 from streams.config import Config
+from streams.topic_logs import MemoryLogs
 from streams.verify.audit import audit
-from streams.verify.evidence import Checkpoint, Evidence, MemoryLogs
+from streams.verify.evidence import Checkpoint, Evidence
 
 SCHEDULES = 150
 RULES = Config.model_validate(

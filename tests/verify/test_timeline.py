@@ -17,8 +17,9 @@ from streams.stages.decoding import Decoding
 from streams.stages.task import Emitted, Task, TaskConfig
 from streams.state.done import DoneIds
 from streams.state.pending import PendingStore
+from streams.topic_logs import MemoryLogs
 from streams.verify.audit import audit
-from streams.verify.evidence import Checkpoint, Evidence, MemoryLogs
+from streams.verify.evidence import Checkpoint, Evidence
 
 WAIT, EARLY, GRACE, HORIZON = 20, 10, 4, 50
 CONFIG = Config.model_validate(
