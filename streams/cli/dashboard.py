@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import (
-    CONFIG,
-    ConfigOption,
-    LogJsonOption,
-    LogLevelOption,
-    MetricsPortOption,
-    SetOption,
-    load_config,
-)
+from streams.cli.option_lists import spread
+from streams.cli.options import Process
 from streams.cli.terminal import note, say, warn
 from streams.errors import ConfigError
 
@@ -42,8 +35,8 @@ _CHANGES_MAX = 2_000
 @app.command(
     epilog="Examples:  millrace dashboard   |   millrace dashboard --open   |   millrace dashboard --port 9000"
 )
+@spread
 def dashboard(
-    config: ConfigOption = CONFIG,
     host: Annotated[str, typer.Option("--host", help="Another address than 127.0.0.1 needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0: any that is free.")] = PORT,
     token: Annotated[
@@ -56,28 +49,24 @@ def dashboard(
         typer.Option("--allow-host", metavar="NAME", help="A name the page may be called by. Repeatable."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser, if there is one here.")] = False,
-    metrics_port: MetricsPortOption = None,
-    override: SetOption = None,
-    log_json: LogJsonOption = False,
-    log_level: LogLevelOption = "info",
+    *,
+    process: Process,
 ) -> None:
     """Serve the live page: scores beside baselines, incidents, drift of every feature, the ledger, dead letters.
 
     It reads topics and checkpoints and changes nothing; start and stop it as you like. Ctrl-C stops it.
     """
-    from streams.cli.logs import set_up_logs
     from streams.cli.long_running import run_to_the_end
     from streams.web.guard import Door, is_loopback
 
-    set_up_logs(as_json=log_json, level=log_level)
-    loaded = load_config(config, override)
+    loaded = process.begin()
     door = Door(host=host, token=token, open_to_all=no_token, names=tuple(allow_host or ()))
     if not is_loopback(host) and no_token:
         warn(f"everybody who can reach {host} can see this pipeline's features, scores and alerts")
     with _listening(host, port) as listener:
-        address = _address(host, listener.getsockname()[1])
+        address, figures = _address(host, listener.getsockname()[1]), process.metrics_port
         run_to_the_end(
-            lambda stop: _serve(loaded, config, door, listener, stop, address, open_=open_, figures=metrics_port)
+            lambda stop: _serve(loaded, process.config, door, listener, stop, address, open_=open_, figures=figures)
         )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.cli.asking import Asking
+from streams.cli.option_lists import spread
 from streams.cli.options import CONFIG, ConfigOption, JsonOption, SetOption, load_config
 from streams.cli.terminal import interactive, json_out, note, say, table
 from streams.cli.wording import iso_time, local_time, one_line, plural, span
-from streams.durations import parse_duration_ms
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ app = typer.Typer(
 
 SHOWN = 10
 IncidentArgument = Annotated[str, typer.Argument(metavar="ID", help="The incident's id, or the beginning of it.")]
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who asks; your login name by default.")]
-NoteOption = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for others to read.")]
 SubjectsArgument = Annotated[
     list[str], typer.Argument(metavar="FEATURE…", help="Features by name, or `loss` for the model's errors.")
 ]
@@ -67,112 +65,84 @@ def incidents(
 
 
 @app.command(epilog="Examples:  millrace incidents acknowledge 3f2a   |   millrace incidents acknowledge 3f2a --by ada")
-def acknowledge(
-    incident: IncidentArgument,
-    config: ConfigOption = CONFIG,
-    override: SetOption = None,
-    by: ByOption = None,
-    why: NoteOption = "",
-) -> None:
+@spread
+def acknowledge(incident: IncidentArgument, asking: Asking) -> None:
     """Say that somebody looks after an open incident: its further alerts name who."""
-    loaded = load_config(config, override)
-    found = _open(loaded, incident)
-    _ask(loaded, "acknowledge", by, why, incident=found.alert.incident)
+    _ask_of(asking, "acknowledge", incident)
 
 
 @app.command(epilog="Examples:  millrace incidents close 3f2a --note 'known release'")
-def close(
-    incident: IncidentArgument,
-    config: ConfigOption = CONFIG,
-    override: SetOption = None,
-    by: ByOption = None,
-    why: NoteOption = "",
-) -> None:
+@spread
+def close(incident: IncidentArgument, asking: Asking) -> None:
     """End an open incident. What it was about tells nobody until it has been quiet; what was not, opens another.
 
     If the change is here to stay, `millrace drift rebase` takes it as the new normal.
     """
-    loaded = load_config(config, override)
-    found = _open(loaded, incident)
-    _ask(loaded, "close", by, why, incident=found.alert.incident)
+    _ask_of(asking, "close", incident)
 
 
 @app.command(
     epilog="Examples:  millrace incidents silence amount country --until 2h   |   "
     "millrace incidents silence loss --until 2026-12-24T18:00:00Z"
 )
+@spread
 def silence(
     subjects: SubjectsArgument,
-    config: ConfigOption = CONFIG,
-    override: SetOption = None,
+    asking: Asking,
     until: Annotated[
         str, typer.Option("--until", metavar="2h|TIME", help="How long, or until when (RFC 3339).")
     ] = "24h",
-    by: ByOption = None,
-    why: NoteOption = "",
 ) -> None:
     """Tell nobody of changes of these features for a while; everything else is told as ever.
 
     What still differs when the time is over is told then. Alarms are counted all the same.
     """
-    loaded = load_config(config, override)
+    loaded = asking.load()
     until_ms = _until_ms(until, int(time.time() * 1000))
     names = _subjects(loaded, subjects)
-    _ask(loaded, "silence", by, why, subjects=names, until_ms=until_ms)
+    asking.ask(loaded, "silence", subjects=names, until_ms=until_ms)
     say(f"silent until {local_time(until_ms)}: {', '.join(names)}")
 
 
 @app.command(epilog="Examples:  millrace incidents unsilence amount")
-def unsilence(
-    subjects: SubjectsArgument,
-    config: ConfigOption = CONFIG,
-    override: SetOption = None,
-    by: ByOption = None,
-    why: NoteOption = "",
-) -> None:
+@spread
+def unsilence(subjects: SubjectsArgument, asking: Asking) -> None:
     """End a silence before its time."""
-    loaded = load_config(config, override)
-    _ask(loaded, "unsilence", by, why, subjects=_subjects(loaded, subjects))
+    loaded = asking.load()
+    asking.ask(loaded, "unsilence", subjects=_subjects(loaded, subjects))
 
 
 def _read(config: Config) -> tuple[list[IncidentState], list[At]]:
     """Everything that the two topics hold; foreign records are passed over."""
-    import msgspec
-
     from streams.asked import At, incidents_of
+    from streams.foreign import read_as
     from streams.kafka.subscribing import Subscription
     from streams.messages import Alert, Instruction
 
     found: dict[str, list[tuple[int, Any]]] = {"alerts": [], "control": []}
     for role, kind in (("alerts", Alert), ("control", Instruction)):
-        read = msgspec.json.Decoder(kind).decode
         with Subscription(config, role) as subscription:
             for record in subscription.since():
-                try:
-                    found[role].append((record.timestamp, read(record.value or b"")))
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                    continue
+                if (said := read_as(record.value, kind)) is not None:
+                    found[role].append((record.timestamp, said))
     asked = [At(ms, said) for ms, said in found["control"]]
     return incidents_of(found["alerts"], asked), asked
 
 
-def _open(config: Config, name: str) -> IncidentState:
+def _ask_of(asking: Asking, action: str, name: str) -> None:
+    """Something of one open incident."""
     from streams.asked import named
 
+    config = asking.load()
     try:
         found = named(_read(config)[0], name)
     except ValueError as error:
         raise ConfigError("ID", str(error)) from None
     if not found.open:
-        raise ConfigError("ID", f"must be of an open incident, {found.alert.incident} is {found.words}")
-    return found
-
-
-def _ask(config: Config, action: Any, by: str | None, why: str, **fields: Any) -> None:  # noqa: ANN401 - the message's
-    from streams.kafka.asking import ask
-
-    said = ask(config, action, by, why, **fields)
-    note(f"asked as {one_line(said.by)}; the monitor does it as soon as it reads {config.topic('control')}")
+        raise ConfigError(
+            "ID", f"must be of an open incident, {one_line(found.alert.incident)} is {one_line(found.words)}"
+        )
+    asking.ask(config, action, incident=found.alert.incident)
 
 
 def _subjects(config: Config, names: list[str]) -> list[str]:
@@ -187,16 +157,12 @@ def _subjects(config: Config, names: list[str]) -> list[str]:
 
 
 def _until_ms(text: str, now_ms: int) -> int:
+    from streams.moments import moment_ms
+
     try:
-        return now_ms + parse_duration_ms(text)
-    except ValueError:
-        pass
-    try:
-        until_ms = round(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
-    except (ValueError, OverflowError, OSError):
-        raise ConfigError(
-            "--until", f"must be a duration such as 2h or a time such as 2026-12-24T18:00Z, got {text!r}"
-        ) from None
+        until_ms = moment_ms(text, now_ms, ahead=True)
+    except ValueError as error:
+        raise ConfigError("--until", str(error)) from error
     if until_ms <= now_ms:
         raise ConfigError("--until", f"must lie ahead, got {text!r}")
     return until_ms

@@ -1,4 +1,4 @@
-"""How worker and monitor end: an exit code that tells a supervisor whether another start may help."""
+"""How whatever runs until it is stopped serves its figures and ends: its exit code says if another start may help."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from streams.cli.terminal import interactive, note
 from streams.cli.wording import one_line
 from streams.durations import parse_duration_ms
 from streams.errors import ConfigError
+from streams.foreign import read_as
 
 if TYPE_CHECKING:
     from streams.config import Config
@@ -105,16 +106,14 @@ class _Printer:
         block: Callable[[Told, Record], Any],
         line: Callable[[Told, Record], str],
     ) -> None:
-        self.read = msgspec.json.Decoder(kind).decode
-        self.as_json, self.block, self.line = as_json, block, line
+        self.kind, self.as_json, self.block, self.line = kind, as_json, block, line
         self.pretty = interactive()
         self.first = True
 
     def __call__(self, record: Record) -> None:
         value = record.value or b""
-        try:
-            told = self.read(value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        told = read_as(value, self.kind)
+        if told is None:
             note(f"offset {record.offset} is not a record as millrace writes them")
             return
         if self.as_json:

@@ -6,46 +6,32 @@ import asyncio
 
 import typer
 
-from streams.cli.options import (
-    CONFIG,
-    ConfigOption,
-    LogJsonOption,
-    LogLevelOption,
-    MetricsPortOption,
-    SetOption,
-    load_config,
-)
+from streams.cli.option_lists import spread
+from streams.cli.options import Process
 
 app = typer.Typer(no_args_is_help=False)
 
 
 @app.command(epilog="Examples:  millrace webhook   |   millrace webhook -c fraud.toml --log-json --metrics-port 0")
-def webhook(
-    config: ConfigOption = CONFIG,
-    metrics_port: MetricsPortOption = None,
-    override: SetOption = None,
-    log_json: LogJsonOption = False,
-    log_level: LogLevelOption = "info",
-) -> None:
+@spread
+def webhook(process: Process) -> None:
     """Post every phase of an incident where [alerts.webhook] says: JSON, Slack or PagerDuty.
 
     The first time it begins with the next alert; from then on none is passed over, and one that nobody takes becomes
     a dead letter. Killed, it may post one alert again, under the same Idempotency-Key. Run a second one and it stands
     by.
     """
-    from streams.cli.logs import set_up_logs
     from streams.cli.long_running import run_to_the_end, serving_source
     from streams.kafka.webhook import Webhook, require_topics, webhook_settings
     from streams.observability.server import Source
 
-    set_up_logs(as_json=log_json, level=log_level)
-    loaded = load_config(config, override)
+    loaded = process.begin()
     webhook_settings(loaded)
     require_topics(loaded)
 
     async def main(stop: asyncio.Event) -> None:
         posting = Webhook(loaded)
-        with serving_source(loaded, metrics_port, lambda: Source(posting.figures, posting.condition)):
+        with serving_source(loaded, process.metrics_port, lambda: Source(posting.figures, posting.condition)):
             await posting.run(stop)
 
     run_to_the_end(main)

@@ -3,7 +3,7 @@
 import pytest
 from typer.main import get_command
 
-from streams.cli import alerts, produce, retrain_requests
+from streams.cli import alerts, dashboard, drift, incidents, monitor, produce, retrain_requests, webhook, worker
 
 
 def options(app, name=None):
@@ -18,6 +18,25 @@ def test_both_subscriptions_take_the_same_options():
     assert {("--follow", "-f"), ("--since",), ("--last", "-n"), ("--json",), ("--config", "-c")} <= set(
         options(alerts.app)
     )
+
+
+def test_whatever_runs_until_it_is_stopped_takes_the_same_options():
+    """A unit file for one is a unit file for all; the dashboard adds what only it needs."""
+    shared = options(worker.app)
+
+    assert {("--config", "-c"), ("--metrics-port",), ("--set",), ("--log-json",), ("--log-level",)} == set(shared)
+    assert options(monitor.app) == options(webhook.app) == shared
+    assert shared.items() < options(dashboard.app).items()
+
+
+def test_whoever_asks_something_of_the_monitor_says_who_and_why():
+    """`--by` and `--note` stand on the alerts that follow, whatever was asked."""
+    shared = {("--config", "-c"), ("--set",), ("--by",), ("--note",)}
+    asks = [options(incidents.app, name) for name in ("acknowledge", "close", "silence", "unsilence")]
+    asks.append(options(drift.app, "rebase"))
+
+    assert [shared - set(each) for each in asks] == [set()] * 5
+    assert all(each[names] == asks[0][names] for each in asks for names in shared)
 
 
 @pytest.mark.parametrize(("name", "more"), [("labels", {("--label",)}), ("events", {("--label",), ("--label-delay",)})])
