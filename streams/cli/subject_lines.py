@@ -14,6 +14,8 @@ SUBJECTS_MAX = 5
 SEVERITY_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _NAME_WIDTH = 40
 _LABEL_WIDTH = 12
+_STRENGTH_SHOWN = 1_000
+"""A p-value of 0 is beyond any threshold."""
 
 
 def comparison(subject: Mapping[str, Any]) -> str:
@@ -67,8 +69,9 @@ def subject_text(subjects: Sequence[Mapping[str, Any]]) -> Text:
 
 def _strength(subject: Mapping[str, Any]) -> str:
     strength = subject.get("strength")
-    many = isinstance(strength, int | float) and strength > 1
-    return f"{strength:.1f} x the threshold" if many else ""
+    if not isinstance(strength, int | float) or not strength > 1:
+        return ""
+    return f"{strength:.1f} x the threshold" if strength < _STRENGTH_SHOWN else "far beyond the threshold"
 
 
 def block(lines: Sequence[tuple[str, Text | str]]) -> Text:

@@ -25,9 +25,11 @@ def figure(value: object) -> str:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "-" if value is None else one_line(value)
-    if isinstance(value, int) or abs(value) >= 10_000:  # noqa: PLR2004 - beyond it decimals matter no more
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if abs(value) < 10_000:  # noqa: PLR2004 - beyond it decimals matter no more
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.4g}"  # noqa: PLR2004 - nobody counts the digits
 
 
 def plural(number: int, noun: str) -> str:

@@ -20,11 +20,22 @@ def test_one_line_is_one_printable_line_of_as_many_characters(text):
     assert line.isprintable()
 
 
-@given(st.dictionaries(st.sampled_from(["subject", "source", "value", "threshold", "strength", "detail"]), st.text()))
+NUMBERS = st.integers(-(10**400), 10**400) | st.floats() | st.booleans() | st.none()
+FIELDS = st.sampled_from(["subject", "aspect", "bet", "source", "value", "threshold", "strength", "detail"])
+
+
+@given(st.dictionaries(FIELDS, st.text() | NUMBERS | st.lists(NUMBERS, max_size=2)))
 def test_a_subject_of_any_form_makes_a_printable_line(subject):
-    """Whoever wrote the record: it is shown, never raised over."""
+    """Whoever wrote the record: it is shown, never raised over, in a line that ends somewhere."""
     assert subject_line(subject).isprintable()
     assert subject_text([subject] * 7).plain.endswith("and 2 more")
+
+
+def test_a_p_value_of_nothing_is_not_three_hundred_digits():
+    """Strength is its threshold over it, bounded by 1e300."""
+    shown = subject_text([{"subject": "feature:x", "source": "ks", "value": 0.0, "threshold": 0.05, "strength": 1e300}])
+
+    assert shown.plain == "feature:x  ?  ks 0 < 0.05  far beyond the threshold"
 
 
 @given(st.integers())
