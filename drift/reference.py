@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +44,7 @@ class Reference:
         check_kinds("reference", kinds)
         self.kinds: Mapping[str, ColumnKind] = MappingProxyType(dict(sorted(kinds.items())))
         self._encoded = {name: encoded[name] for name in self.kinds}
+        self._prepared: dict[str, Sample] = {}
         sizes = {name: column.size for name, column in self._encoded.items()}
         self.rows = next(iter(sizes.values()))
         if len(set(sizes.values())) > 1:
@@ -82,7 +83,22 @@ class Reference:
     @cached_property
     def samples(self) -> Mapping[str, Sample]:
         """The present values of each column, ready to be compared with."""
-        return MappingProxyType({name: sample_of(kind, self.columns[name]) for name, kind in self.kinds.items()})
+        return MappingProxyType({name: self._sample(name) for name in self.kinds})
+
+    def _sample(self, name: str) -> Sample:
+        if name not in self._prepared:
+            self._prepared[name] = sample_of(self.kinds[name], self.columns[name])
+        return self._prepared[name]
+
+    def prepare(self) -> Iterator[None]:
+        """Work out the samples and the digest piece by piece; else it is done when somebody asks, all at once."""
+        for name in self.kinds:
+            if name not in self._prepared:
+                self._sample(name)
+                yield
+        if "digest" not in self.__dict__:
+            yield
+            self.digest  # noqa: B018 - is kept
 
     @cached_property
     def digest(self) -> str:

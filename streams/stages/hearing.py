@@ -13,7 +13,7 @@ from learners.loss import example_loss
 from streams.config import Config
 from streams.messages import Example, Instruction, Prediction
 from streams.stages.learn import Learnt
-from streams.stages.merge import Turn
+from streams.stages.merge import Input, Turn, positions_of
 from streams.stages.watch_settings import CONFIDENCE, PREDICTION, column_of
 from streams.state.intervals import Intervals
 
@@ -21,6 +21,18 @@ PREDICTIONS, EXAMPLES, CONTROL = 0, 1, 2  # ranks: at the same millisecond the p
 _PREDICTION: Callable[[bytes], Prediction] = msgspec.json.Decoder(Prediction).decode
 _EXAMPLE: Callable[[bytes], Example] = msgspec.json.Decoder(Example).decode
 _INSTRUCTION: Callable[[bytes], Instruction] = msgspec.json.Decoder(Instruction).decode
+
+
+def inputs(config: Config, saved: Mapping[str, Any] | None = None) -> list[Input]:
+    """Every partition that is heard, read from where a checkpoint says."""
+    next_, high_ms = (saved["next"], saved["high_ms"]) if saved else ({}, {})
+    places = [(config.topic("predictions"), p, PREDICTIONS) for p in range(config.topics.partitions)]
+    places += [(config.topic("examples"), shard, EXAMPLES) for shard in range(config.topics.shards)]
+    places += [(config.topic("control"), 0, CONTROL)]
+    return [
+        Input(topic, p, rank, positions_of(next_, topic, p, 0), positions_of(high_ms, topic, p, 0))
+        for topic, p, rank in places
+    ]
 
 
 class Item(NamedTuple):

@@ -8,6 +8,7 @@ on a backlog reads tens of thousands of labels before their events.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
@@ -52,7 +53,7 @@ class Input:
     Control records and compacted offsets move `read` without a row, hence chunks come with their own start and stop.
     """
 
-    __slots__ = ("end", "high_ms", "partition", "rank", "read", "rows", "topic", "used")
+    __slots__ = ("before", "end", "high_ms", "partition", "rank", "read", "rows", "topic", "used")
 
     def __init__(self, topic: str, partition: int, rank: int, position: int, high_ms: int = 0) -> None:
         self.topic, self.partition, self.rank = topic, partition, rank
@@ -61,6 +62,8 @@ class Input:
         self.read = position
         self.end: int | None = None
         self.high_ms = high_ms
+        self.before = 0, high_ms
+        """`used` and `high_ms` as they were before the last rows were handed out."""
 
     @property
     def next(self) -> int:
@@ -125,6 +128,7 @@ class Merge:
                 bound = last if bound is None or last < bound else bound
         turns: list[Turn] = []
         for source, own in offered:
+            source.before = source.used, source.high_ms
             taken = own if bound is None else own[: bisect_left(own, bound)]
             if taken:
                 source.used += len(taken)
@@ -132,6 +136,15 @@ class Merge:
                 turns += taken
         turns.sort()
         return turns
+
+    def give_back(self, turns: Iterable[Turn]) -> None:
+        """The last ones of those just handed out were not taken: their turn comes again."""
+        back = Counter((turn.rank, turn.partition) for turn in turns)
+        for source in self.inputs:
+            if count := back[source.rank, source.partition]:
+                first, high_ms = source.before
+                source.used -= count
+                source.high_ms = max([high_ms, *(row.timestamp for row in source.rows[first : source.used])])
 
     def positions(self) -> dict[str, int]:
         """`topic/partition` → next offset of every input."""

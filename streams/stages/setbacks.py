@@ -10,7 +10,7 @@ before any behind it takes them in the very same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.messages import Cut
@@ -24,9 +24,9 @@ class Setbacks:
     """Those since the last window that was told.
 
     >>> back, stood = Setbacks(), {"p/0": 0, "p/1": 0}
-    >>> back.taking([Turn(10, 0, 0, 0, None), Turn(30, 0, 0, 1, None)], stood.copy)
+    >>> back.taken(Turn(30, 0, 0, 1, None))
     >>> stood["p/0"] = 2
-    >>> back.taking([Turn(20, 0, 1, 0, None)], stood.copy)
+    >>> back.taking(Turn(20, 0, 1, 0, None), stood.copy)
     >>> stood["p/1"] = 1
     >>> back.until(stood)
     [{'p/1': 0}]
@@ -42,13 +42,16 @@ class Setbacks:
         """Oldest first, of each what had moved by the next one."""
         self._newest: dict[str, int] | None = saved["newest"]
 
-    def taking(self, turns: Sequence[Turn], offsets: Callable[[], dict[str, int]]) -> None:
-        """Before rows are taken that are sorted among themselves, at least one; `offsets` tells where they begin."""
-        if turns[0] < self._last:
+    def taking(self, first: Turn, offsets: Callable[[], dict[str, int]]) -> None:
+        """Before rows are taken that are sorted among themselves; `offsets` tells where they begin."""
+        if first < self._last:
             newest = offsets()
             self._earlier = self.until(newest)[-SETBACKS_MAX + 1 :]
             self._newest = newest
-        self._last = turns[-1][:-1]
+
+    def taken(self, last: Turn) -> None:
+        """After them."""
+        self._last = last[:-1]
 
     def until(self, offsets: Mapping[str, int]) -> list[dict[str, int]]:
         """As a cut at these offsets tells them: oldest first, of each the inputs that had moved by the next one."""

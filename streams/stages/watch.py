@@ -11,16 +11,14 @@ again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import convert, to_builtins
 
 from drift.budget import AlarmBudget, Finding, Over
-from drift.comparison import compare
 from drift.detectors import DetectorState
 from drift.effects import ROWS_MAX
-from drift.evidence import Subject
 from drift.incidents import Incidents
 from drift.phases import IncidentPhase
 from drift.reference import Reference
@@ -31,10 +29,9 @@ from streams.messages import Beginning, Cut, Example, Instruction, Prediction, W
 from streams.stages import telling
 from streams.stages.alerting import Alerting
 from streams.stages.detecting import Detecting
-from streams.stages.hearing import CONTROL, EXAMPLES, PREDICTIONS, Hearing, Item
+from streams.stages.hearing import Hearing, Item, inputs
 from streams.stages.label_delays import LabelDelays
-from streams.stages.merge import Input, Merge, Turn, positions_of
-from streams.stages.pictures import pictured
+from streams.stages.merge import Merge, Turn
 from streams.stages.seen import ReportDue, Seen
 from streams.stages.setbacks import Setbacks
 from streams.stages.watch_reference import WatchReference
@@ -44,9 +41,12 @@ from streams.stages.watch_settings import (
     watched_columns,
     with_thresholds,
 )
+from streams.stages.window_columns import window_columns
 from streams.state.outbox import deterministic_id
 
 __all__ = ["ReportDue", "Seen", "Watch"]
+
+_DONE = object()
 
 
 class Watch:
@@ -87,11 +87,13 @@ class Watch:
         """Evaluated since the first start."""
         self.rows_due = drift.slide_rows
         """Until a window is shown, or would be if there were a reference."""
+        self._owing: tuple[Iterator[None], Seen] | None = None
+        """Work that is half done; a checkpoint does not hold it."""
         self.served = (config.models.champion, 0)
         """Name and version of the model that made the last prediction."""
         self.alerting = Alerting(config, self.columns, self.comparison, self)
         saved = saved or {"next": {}, "high_ms": {}}
-        self.merge = Merge(self._inputs(saved))
+        self.merge = Merge(inputs(config, saved))
         self.next: dict[tuple[int, int], int] = {(i.rank, i.partition): i.next for i in self.merge.inputs}
         self.setbacks = Setbacks()
         self.began = Beginning(offsets=self.offsets(), known=dict(saved.get("known", {})))
@@ -113,48 +115,54 @@ class Watch:
         """Whether one is open, and about what."""
         return self.alerting.incidents
 
-    def _inputs(self, saved: Mapping[str, Any]) -> list[Input]:
-        topics = self.config.topics
-        places = [(self.config.topic("predictions"), p, PREDICTIONS) for p in range(topics.partitions)]
-        places += [(self.config.topic("examples"), shard, EXAMPLES) for shard in range(topics.shards)]
-        places += [(self.config.topic("control"), 0, CONTROL)]
-        return [
-            Input(t, p, rank, positions_of(saved["next"], t, p, 0), positions_of(saved["high_ms"], t, p, 0))
-            for t, p, rank in places
-        ]
-
     # -- work ----------------------------------------------------------------------------------------------------
 
     def step(self, limit: int) -> Seen | None:
-        """Take up to about `limit` rows of each input; None if there is none or an input must be waited for."""
+        """A piece of what is owed, or up to about `limit` rows of each input; None where one must be waited for."""
+        if self._owing is None and (self.rows_due <= 0 or min(self.budget.rows_to_reference) <= 0):
+            seen = Seen()
+            self._owing = self._owed(seen), seen
+        if self._owing is None:
+            return self._rows(limit)
+        pieces, seen = self._owing
+        if next(pieces, _DONE) is not _DONE:
+            return Seen()
+        self._owing = None
+        return seen
+
+    def _rows(self, limit: int) -> Seen | None:
         turns = self.merge.take(limit)
         if not turns:
             return None
-        self.setbacks.taking(turns, self.offsets)
-        seen = Seen(rows=len(turns))
-        items: list[Item] = []
-        until_window = self.rows_due
+        self.setbacks.taking(turns[0], self.offsets)
+        seen, items = Seen(), list[Item]()
+        events, examples = self._until_owed()
         for turn in turns:
             item = self.hearing.hear(turn)
+            seen.rows += 1
             if self._promotes(item):  # as of the row before
                 self._take(items, seen)
                 self.rebase(seen)
-                items, until_window = [], self.rows_due
+                items = []
+                events, examples = self._until_owed()
             items.append(item)
             if item.loss is not None:
                 self.budget.example(item.loss)
-            if isinstance(item.record, Instruction):  # as of this row: none may be judged ahead of it
-                self._take(items, seen)
-                items, until_window = [], self.rows_due
-            if not isinstance(item.record, Prediction):
-                continue
-            self.budget.event(item.values, item.record.event_ms)
-            until_window -= 1
-            if until_window <= 0:  # a window says how the budget stands: no row may be judged ahead of it
-                self._take(items, seen)
-                items, until_window = [], self.rows_due
+                examples -= 1
+            if isinstance(item.record, Prediction):
+                self.budget.event(item.values, item.record.event_ms)
+                events -= 1
+            if events <= 0 or examples <= 0 or isinstance(item.record, Instruction):
+                break  # as of this row something is owed or asked: no other may be judged ahead of it
+        self.merge.give_back(turns[seen.rows :])
+        self.setbacks.taken(turns[seen.rows - 1])
         self._take(items, seen)
         return seen
+
+    def _until_owed(self) -> tuple[float, float]:
+        """Events and examples."""
+        events, examples = self.budget.rows_to_reference
+        return min(events, self.rows_due), examples
 
     def _take(self, items: Sequence[Item], seen: Seen) -> None:
         """What the budget finds in these rows is told where it was found, with everything else as of that row."""
@@ -176,16 +184,24 @@ class Watch:
                 self._found(findings.popleft(), seen)
             if self.compared.kind == "retrain" and len(seen.requests) > requests:
                 self.rebase_due = True
-            if self.rows_due <= 0:
-                self.rows_due = self.config.drift.slide_rows
-                self._window_due(seen)
 
-    def _window_due(self, seen: Seen) -> None:
-        """A window is shown; what moves has moved before, and the budget watches from what it moved to after."""
+    def _owed(self, seen: Seen) -> Iterator[None]:
+        """What must be done before the next row, in pieces of a few milliseconds: nobody may hold the loop for longer.
+
+        A reference that is complete is qualified, and a window that is due is shown: what moves has moved before, and
+        the budget watches from what it moved to after. What a checkpoint holds changes in the last piece, and in those
+        that may be done again.
+        """
+        while self.budget.qualify():
+            yield
+        if self.rows_due > 0:
+            return
         self.compared.passed(self.window, self.alerting.event, holding=self.budget.holding)
-        times = self._shown_times()
+        times = self.window.times_ms()[-self.config.drift.window_rows :]
         if (reference := self.compared.of_window(self.alerting.event, times)) is not None:
-            self._evaluate(reference, times, seen)
+            yield from reference.prepare()
+            yield from self._evaluate(reference, times, seen)
+        self.rows_due = self.config.drift.slide_rows
         if not self.budget.holding and (moved := self.compared.moved(self.window)) is not None:
             self.budget.move(*moved)
             seen.references.append(moved[0])
@@ -195,9 +211,6 @@ class Watch:
     def normal(self, rows: int) -> Reference | None:
         """What the last rows are to be measured against."""
         return self.compared.of_alert(self.alerting.event, self.window.times_ms()[-rows:])
-
-    def _shown_times(self) -> list[int]:
-        return self.window.times_ms()[-self.config.drift.window_rows :]
 
     def _promotes(self, item: Item) -> bool:
         said = item.record
@@ -224,7 +237,7 @@ class Watch:
         self.collecting.append(said.id, said.event_ms, values)
         if self.collecting.full:
             phases = self.compared.phases(self.alerting.event, self.collecting.times_ms())
-            seen.references.append(self.compared.collected(self.collecting.columns(), phases))
+            seen.references.append(self.compared.collected(self.collecting.encoded(slice(None)), phases))
             self.collecting = None
             self.rows_due = self.config.drift.slide_rows
 
@@ -263,6 +276,7 @@ class Watch:
         self._drop_reference()
 
     def _drop_reference(self) -> None:
+        self._owing = None
         self.compared.drop()
         self.collecting, self.rebase_due, self.rows_due = None, False, self.config.drift.slide_rows
         self.window = SlidingWindow(self.window.config)
@@ -279,27 +293,19 @@ class Watch:
 
     # -- a window ------------------------------------------------------------------------------------------------
 
-    def _evaluate(self, reference: Reference, times: Sequence[int], seen: Seen) -> None:
+    def _evaluate(self, reference: Reference, times: Sequence[int], seen: Seen) -> Iterator[None]:
         """Show the last rows, which came at these times, against the reference, and how the budget stands."""
-        cut, rows = self.cut(), len(times)
+        rows = len(times)
+        shown = {name: column[-rows:] for name, column in self.window.columns().items()}
+        columns = yield from window_columns(
+            reference, shown, self.columns.subjects, self.comparison, self.budget, self.incidents.changed()
+        )
+        quality = {n: said["window"] for n, said in self.scores.report(self.config.models.champion).items()}
+        yield
+        judged = any(column.verdict != "not_enough_data" for column in columns)
+        cut, incident = self.cut(), self.incidents.open_incident
         self.setbacks.told()
         self.windows_total += 1
-        shown = {name: column[-rows:] for name, column in self.window.columns().items()}
-        subjects = {name: subject for name, subject in self.columns.subjects.items() if name in reference.kinds}
-        standings = {each.column: each for each in self.budget.standings()}
-        sensitivities, changed = self.budget.sensitivities(), self.incidents.changed()
-        told = [
-            telling.column(
-                found,
-                standings.get(name),
-                sensitivities.get(name),
-                changed=found.subject in changed or Subject(kind="quality", name=found.subject.name) in changed,
-            )
-            for name, found in zip(subjects, compare(reference, shown, subjects, self.comparison), strict=True)
-        ]
-        columns = pictured(told, list(subjects), reference, shown)
-        judged = any(column.verdict != "not_enough_data" for column in columns)
-        incident = self.incidents.open_incident
         seen.metrics.append(
             WindowMetrics(
                 id=cut.id,
@@ -310,7 +316,7 @@ class Watch:
                 to_ms=times[-1],
                 verdict="drift" if incident else "stable" if judged else "not_enough_data",
                 columns=columns,
-                quality={n: said["window"] for n, said in self.scores.report(self.config.models.champion).items()},
+                quality=quality,
                 labels=self.delays.report(self.window.ids()[-rows:]),
                 alarms=[telling.alarm(alarm) for alarm in self.detecting.take_alarms()],
                 incident=incident,
@@ -322,7 +328,7 @@ class Watch:
 
     def report(self, phase: IncidentPhase | None = None, cut: Cut | None = None) -> ReportDue | None:
         """The rows of the window as it is now; None without a reference or without rows."""
-        times, number = self._shown_times(), self.alerting.event
+        times, number = self.window.times_ms()[-self.config.drift.window_rows :], self.alerting.event
         reference = self.compared.of_alert(number, times) if phase else self.compared.of_window(number, times)
         if reference is None or not times:
             return None

@@ -70,8 +70,8 @@ class WatchReference:
         return [period.phase(at, ms) for at, ms in enumerate(times_ms, number - len(times_ms))]
 
     def collected(self, columns: Mapping[str, Any], phases: Sequence[float]) -> Reference:
-        """The base is complete; the next row is the first of a window."""
-        self.base = base = Reference.from_columns(self._kinds, columns)
+        """The base is complete, its columns are encoded; the next row is the first of a window."""
+        self.base = base = Reference(self._kinds, columns)
         self._past = self._past_of(base, phases)
         self._entered, self._move_at = 0, self.rows
         return base

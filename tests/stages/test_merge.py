@@ -79,6 +79,32 @@ def test_a_producer_whose_clock_goes_back_never_reorders_its_partition():
     assert merged(merge) == [(1, 0, 0), (0, 0, 0), (0, 0, 1), (0, 0, 2)]
 
 
+GIVEN_BACK = st.lists(st.lists(st.integers(0, 6), max_size=12), min_size=1, max_size=4)
+
+
+@given(GIVEN_BACK, st.lists(st.tuples(st.integers(1, 5), st.integers(0, 20)), max_size=20))
+def test_rows_given_back_come_again_in_the_same_turn(timestamps, steps):
+    """Also of a producer whose clock goes back: what is taken step by step is what would have come at once."""
+
+    def build():
+        inputs = [Input("t", partition, partition % 2, 0) for partition in range(len(timestamps))]
+        for source, times in zip(inputs, timestamps, strict=True):
+            source.end = len(times)
+            source.feed(0, len(times), rows(times))
+        return Merge(inputs)
+
+    whole, merge, got = build(), build(), []
+    for limit, kept in steps:
+        turns = merge.take(limit)
+        merge.give_back(turns[kept:])
+        got += turns[:kept]
+    while turns := merge.take(3):
+        got += turns
+
+    assert got == whole.take(1_000)
+    assert merge.watermarks() == whole.watermarks()
+
+
 INPUTS = st.lists(st.lists(st.integers(0, 6), max_size=12), min_size=1, max_size=4)
 
 

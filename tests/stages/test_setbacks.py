@@ -127,7 +127,9 @@ def test_only_so_many_setbacks_are_kept_the_newest():
     """Nothing grows without limit, whatever the clocks do."""
     back, last = Setbacks(), 3 * SETBACKS_MAX
     for number in range(last + 1):  # each other row is earlier than the one before
-        back.taking([Turn(10 + number % 2, 0, 0, number, None)], lambda number=number: {"p/0": number})
+        turn = Turn(10 + number % 2, 0, 0, number, None)
+        back.taking(turn, lambda number=number: {"p/0": number})
+        back.taken(turn)
 
     kept = setbacks_of(Cut("a", {"p/0": last + 1}, back.until({"p/0": last + 1})))
 

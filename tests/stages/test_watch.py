@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from protocol_world import Row
-from watch_stream import CHANGED, COARSE, CONFIG, DELAY, REFERENCE, SLIDE, WINDOW, stream, watched
+from watch_stream import CHANGED, COARSE, CONFIG, DELAY, REFERENCE, SLIDE, WINDOW, feed, stream, watched
 
 from streams.messages import Example, encode
+from streams.stages.watch import Watch
 
 WHOLE = watched(CHANGED, COARSE)
 
@@ -103,6 +104,20 @@ def test_a_strangers_records_are_passed_over():
         assert [ours[name] for name in ("rows", "columns", "quality", "labels")] == [
             theirs[name] for name in ("rows", "columns", "quality", "labels")
         ]
+
+
+def test_a_step_takes_rows_or_does_a_piece_of_what_is_owed():
+    """A reference is qualified and a window is shown between two rows, each in many small steps, each at its row."""
+    watch, pieces = feed(Watch(CONFIG), stream(600)), {}
+    while (seen := watch.step(1_000)) is not None:
+        assert not (seen.metrics and seen.rows)
+        taken = sum(offset for place, offset in watch.offsets().items() if "predictions" in place)
+        pieces[taken] = pieces.get(taken, 0) + (seen.rows == 0)
+
+    windows = range(REFERENCE + SLIDE, 600 + 1, SLIDE)
+    assert pieces[REFERENCE] > 10
+    assert [pieces[row] for row in windows[1:]] == [pieces[windows[1]]] * (len(windows) - 1)
+    assert pieces[windows[1]] > 2
 
 
 STEPS = st.lists(st.tuples(st.sampled_from((1, 3, 40, 150, 700)), st.booleans()), min_size=1, max_size=25)
