@@ -187,7 +187,8 @@ class ModelsConfig(Section):
     publish_every_ms: Annotated[DurationMs, HARMLESS] = Field(default=1_000, alias="publish_every", ge=100)
     """What other workers predict with, at the nearest checkpoint; a large model's versions come less often."""
     lag_examples_max: Annotated[int, HARMLESS] = Field(default=2_000, ge=100)
-    """Catching up, the shard's own worker predicts only while its model lacks no more examples than this."""
+    """Catching up, the shard's own worker begins a step only while its model lacks no more examples than this, those on
+    their way to the broker among them: no prediction's model lacks more than this and its step's, of 200 labels."""
     lag_followed_max: Annotated[int, HARMLESS] = Field(default=50_000, ge=100)
     """The same of the others, which follow what it publishes: some seconds' examples, or they wait for each version."""
     kernels: Annotated[bool, HARMLESS] = True

@@ -74,8 +74,6 @@ class OwnedShard(Owned[Cut]):
         self.rows: deque[Row] = deque()
         self.full = False
         self.read = 0
-        self.acknowledged_end = 0
-        """Examples that the broker holds, as far as this worker's own tasks know."""
         self.end_then = 0
         """Where the log ended when it was restored: whoever owned it before had learnt no more."""
         self.version_cut = self.version_published = -1
@@ -116,6 +114,7 @@ class OwnedShard(Owned[Cut]):
                 await self.save(self.cut())
             await require_held(consumer, self.tp.topic, self.shard, self.learner.version)
             _, self.end_then = await bounds(consumer, self.tp.topic, self.shard)
+            worker.examples_ends[self.shard] = max(worker.examples_ends[self.shard], self.end_then)
         log.info(
             "shard_restored",
             shard=self.shard,
@@ -201,8 +200,8 @@ class OwnedShard(Owned[Cut]):
 
     @property
     def lag(self) -> int:
-        """Examples that the broker holds and the model has not learnt."""
-        return max(0, self.acknowledged_end - self.learner.version)
+        """Examples that were emitted and that the model has not learnt, as far as is known here."""
+        return max(0, self.worker.examples_end(self.shard) - self.version)
 
     @property
     def version(self) -> int:

@@ -62,6 +62,8 @@ class OwnedTask(Owned[Cut]):
         self.out_topic = config.topic("predictions")
         self.shard = partition % config.topics.shards
         self.acknowledged_end = 0
+        self.unacknowledged = 0
+        """Examples that were emitted, and the broker has not said that it holds them."""
         self.changed = False
         self.moved_at = 0.0
         self.awaited = 0
@@ -184,6 +186,7 @@ class OwnedTask(Owned[Cut]):
 
     async def advance(self) -> bool:
         """Predict and join some rows."""
+        self.outflow.check()  # while it waits, too: what could not be sent is never learnt
         self.inputs.read_ends()
         worker = self.worker
         predictor = worker.predictor(self.shard)
@@ -210,11 +213,11 @@ class OwnedTask(Owned[Cut]):
 
     async def _emit(self, emitted: Emitted) -> None:
         worker = self.worker
+        acknowledged = worker.examples_emitted(self, len(emitted.examples))  # before any other task's step
         if emitted.predictions:
             await self.outflow.send(self.out_topic, self.partition, emitted.predictions, _Acknowledged(self, emitted))
         if emitted.examples:
-            note: Callable[[int, int], None] = worker.examples_noted(self.shard)
-            await self.outflow.send(worker.config.topic("examples"), self.shard, emitted.examples, note)
+            await self.outflow.send(worker.config.topic("examples"), self.shard, emitted.examples, acknowledged)
         for letter in emitted.dead:
             await worker.bury(self.outflow, letter)
         self.outflow.check()

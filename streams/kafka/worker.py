@@ -69,9 +69,9 @@ class Worker(Member):
         self.letters: Counter[tuple[str, str]] = Counter()
         """Dead letters sent by this process, by topic and kind of reason."""
         self.examples_ends: Counter[int] = Counter()
-        """By shard, as far as the answers to this worker's own examples tell."""
+        """By shard, as far as the answers to this worker's own examples tell, and a restore."""
         self.even_at: dict[int, float] = {}
-        """By shard: when the first example was acknowledged that the model here lacks, by the monotonic clock."""
+        """By shard: when the first example was emitted that the model here lacks, by the monotonic clock."""
         self.following = asyncio.Event()
         """Set once `models` was read to its end."""
         self.read("intake", ("features", "labels"), self._intake)
@@ -120,6 +120,16 @@ class Worker(Member):
         while self.predictor(shard) is None:
             await asyncio.sleep(0.01)
 
+    def examples_end(self, shard: int) -> int:
+        """Where the examples end once all are acknowledged that were emitted here, as far as is known here.
+
+        Not only what is acknowledged: on a backlog thousands are on their way.
+        """
+        on_their_way = sum(task.unacknowledged for task in self.tasks.values() if task.shard == shard)
+        owned = self.shards.get(shard)
+        fetched: int = 0 if owned is None else self.consumer.ends.get(owned.tp, 0)
+        return max(self.examples_ends[shard] + on_their_way, fetched)
+
     def catching_up(self, shard: int) -> bool:
         """Whether the local model lacks too many examples to predict with: the tasks wait for it."""
         owned = self.shards.get(shard)
@@ -127,7 +137,7 @@ class Worker(Member):
 
     def staleness(self, shard: int, end: int = 0) -> Staleness:
         """What the model that predicts here lacks; `end` is where somebody else says that the examples end."""
-        owned, end = self.shards.get(shard), max(end, self.examples_ends[shard])
+        owned, end = self.shards.get(shard), max(end, self.examples_end(shard))
         model = self.followed.get(shard) if owned is None else owned
         if model is None or end <= (version := model.version):
             return FRESH
@@ -152,21 +162,24 @@ class Worker(Member):
         ]
         return bool(others) and task.task.now_ms > min(others) + LEAD_MS
 
-    def examples_noted(self, shard: int) -> Callable[[int, int], None]:
-        """Called as the broker acknowledges examples."""
-        owned = self.shards.get(shard)
+    def examples_emitted(self, task: OwnedTask, count: int) -> Callable[[int, int], None]:
+        """Called before they are sent: from now on the model lacks them. Call the answer as they are acknowledged."""
+        shard, at = task.shard, time.monotonic()
+        model = self.predictor(shard)
+        if model is not None and self.examples_end(shard) <= model.version:
+            self.even_at[shard] = at
+        task.unacknowledged += count
 
-        def note(base: int, count: int) -> None:
-            if base < 0:
-                return
+        def acknowledged(base: int, count: int) -> None:
+            task.unacknowledged -= count
+            end = self.examples_ends[shard]
+            begin = base if base >= 0 else end  # a retried batch is answered without its offset: it lies behind others
             model = self.predictor(shard)
-            if model is not None and base <= model.version:
-                self.even_at[shard] = time.monotonic()
-            self.examples_ends[shard] = max(self.examples_ends[shard], base + count)
-            if owned is not None:
-                owned.acknowledged_end = max(owned.acknowledged_end, base + count)
+            if model is not None and begin <= model.version:
+                self.even_at[shard] = max(at, self.even_at.get(shard, at))
+            self.examples_ends[shard] = max(end, begin + count)
 
-        return note
+        return acknowledged
 
     def shard_loaded(self, shard: int) -> None:
         """A live model replaces a followed one."""

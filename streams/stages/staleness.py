@@ -9,9 +9,9 @@ class Staleness(NamedTuple):
     """As far as is known where it predicts."""
 
     examples: int = 0
-    """Those that are there and not learnt."""
+    """Those that were emitted and are not learnt."""
     ms: int = 0
-    """How long the oldest of them has been there, at most."""
+    """How long ago the oldest of them was emitted, at most."""
 
 
 FRESH = Staleness()

@@ -83,6 +83,11 @@ async def predicted(owned, start, count):
     return said(owned.worker)[before:]
 
 
+def appended(owned, base, count):
+    """Examples of this partition, emitted and acknowledged."""
+    owned.worker.examples_emitted(owned, count)(base, count)
+
+
 def test_a_shard_that_leaves_is_published_as_it_is_once(request):
     """Whoever predicts with it elsewhere waits for no next owner; a version that is known is not told again."""
 
@@ -193,8 +198,7 @@ def test_a_partition_that_comes_awaits_the_version_of_its_last_prediction(reques
 
     async def run():
         owned = OfflineWorker(request.node.name).own(0)
-        owned.task.tail = tail
-        await owned._read_logged(Log(7, [encode({"id": "d", "source": 0, "version": 39}), last]))
+        await owned._read_logged(Log(7, [encode({"id": "d", "source": 0, "version": 39}), last]), tail)
         return owned.awaited, owned.acknowledged_end
 
     assert asyncio.run(run()) == (awaited, 9)
@@ -205,8 +209,7 @@ def test_a_partition_that_never_said_anything_awaits_nothing(request):
 
     async def run():
         owned = OfflineWorker(request.node.name).own(0)
-        owned.task.tail = 7
-        await owned._read_logged(Log(7, []))
+        await owned._read_logged(Log(7, []), 7)
         return owned.awaited
 
     assert asyncio.run(run()) == 0
@@ -239,21 +242,21 @@ def test_on_a_backlog_a_followed_model_lacks_a_stated_number_of_examples_at_most
         worker = OfflineWorker(request.node.name)
         owned, most = worker.own(0), CONFIG.models.lag_followed_max
         stored = worker.store.put_object("snapshots", "shard-0", build_candidates(CONFIG).snapshot())
-        note, found = worker.examples_noted(0), []
+        found = []
 
         async def step(start, count):
             found.append(len(await predicted(owned, start, count)) > 0)
 
-        note(0, most)
+        appended(owned, 0, most)
         await step(0, BUFFER_ROWS + 1)
-        note(most, 1)
+        appended(owned, most, 1)
         await step(BUFFER_ROWS + 1, 1)
         owned.wake.clear()
         worker.published[0] = ModelVersion("champion", 0, 1, 0, stored.path, stored.digest, 1, {})
         await follow_newest(worker, 0)
         found.append(owned.wake.is_set())
         await step(BUFFER_ROWS + 2, 1)
-        note(most + 1, 2 * most)
+        appended(owned, most + 1, 2 * most)
         owned.inputs.paused.clear()  # as with traffic that comes no faster than it is worked off
         await step(BUFFER_ROWS + 3, 1)
         return found
@@ -268,12 +271,12 @@ def test_a_prediction_says_what_its_model_lacked(request):
         worker = OfflineWorker(request.node.name)
         owned, now = worker.own(0), time.monotonic()
         worker.followed[0] = FollowedModel(build_candidates(CONFIG), 40, now - 60)
-        note, found = worker.examples_noted(0), []
-        note(30, 10)
+        found = []
+        appended(owned, 30, 10)
         found += await predicted(owned, 0, 1)
-        note(40, 5)  # the model lacks these from now on, however old it is
+        appended(owned, 40, 5)  # the model lacks these from now on, however old it is
         worker.even_at[0] -= 2
-        note(45, 5)
+        appended(owned, 45, 5)
         found += await predicted(owned, 1, 1)
         worker.followed[0] = FollowedModel(build_candidates(CONFIG), 49, now - 1)
         found += await predicted(owned, 2, 1)

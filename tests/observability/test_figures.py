@@ -115,18 +115,20 @@ def test_numbers_are_no_classes():
 
 
 def test_a_followed_model_is_behind_since_it_learnt_last_and_as_far_as_the_log():
-    """Another worker learns: what this one knows of the log are the answers to its own examples."""
+    """Another worker learns: what this one knows of the log are its own examples, acknowledged or on their way."""
 
     def work(worker):
         followed = worker.followed[0]
         followed.version, followed.learnt_at = 40, time.monotonic() - 5
-        worker.examples_noted(0)(90, 10)
-        worker.examples_noted(0)(-1, 10)  # a retried batch, answered without its offset
+        worker.examples_ends[0] = 90
+        acknowledged = worker.examples_emitted(worker.own(0), 25)
+        acknowledged(90, 10)
+        acknowledged(-1, 10)  # a retried batch, answered without its offset: it lies behind the first one
 
     found = told(CONFIG, work)
 
     assert found["millrace_model_version", "0", "followed"] == 40
-    assert found["millrace_model_staleness_examples", "0"] == 60
+    assert found["millrace_model_staleness_examples", "0"] == 75
     assert 5.0 <= found["millrace_model_staleness_seconds", "0"] < 60.0
 
 
