@@ -120,7 +120,7 @@ def test_learners_and_drift_know_neither_each_other_nor_streams():
 
 
 def test_the_verifier_judges_without_the_code_that_it_judges():
-    """What is wrong in a stage must not be wrong in its judge alike: they share config, messages, ranges and what a log is."""
+    """What is wrong in a stage must not be wrong in its judge alike: they share config, messages, ranges and logs."""
     shared = {"streams.config", "streams.messages", "streams.state.intervals", "streams.topic_logs"}
     found = {
         each.module

@@ -58,7 +58,7 @@ def start(
     note(f"Kafka {status.kafka} {verb}, data in {place}; 'millrace broker stop' stops it")
 
 
-@app.command(epilog="Example:  millrace broker stop")
+@app.command(epilog="Examples:  millrace broker stop   |   millrace broker stop --folder /var/lib/millrace/kafka")
 def stop(config: ConfigFile = None, folder: Folder = None) -> None:
     """Stop Kafka, whoever started it; its data stays. Exit code 0, too, if none was running."""
     from streams.kafka.local_broker import LocalBroker

@@ -13,7 +13,7 @@ from streams.errors import ConfigError
 if TYPE_CHECKING:
     from streams.config_file import ConfigSource
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+app = typer.Typer(no_args_is_help=False)
 MASK = "********"
 _EFFECTS = {
     "harmless": "at any time",
@@ -23,9 +23,7 @@ _EFFECTS = {
 """When a setting may change once there is state."""
 
 
-@app.command(
-    epilog="With `--effects`: *rebuild* folds the state anew from the log, *refuse* needs another pipeline name."
-)
+@app.command(epilog="Examples:  millrace check-config   |   millrace check-config -c fraud.toml --effects")
 def check_config(
     config: ConfigOption = CONFIG,
     *,
@@ -35,7 +33,8 @@ def check_config(
 ) -> None:
     """Check a millrace.toml and print every setting; secrets are masked.
 
-    Also builds the models it names. Exit code 1, and a line for each problem, if something is wrong.
+    Also builds the models it names. Exit code 1, and a line for each problem, if something is wrong. With --effects:
+    `rebuild` folds the state anew from the log, `refuse` needs another pipeline name.
     """
     source = read_config(config, override)
     from learners.kernel import kernel_state

@@ -155,6 +155,7 @@ async def _serve(
     )
     server = Server(settings)
     with Viewing(config, apply), serving_source(config, figures, lambda: _source(site)):
+        await site.warm()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         structlog.get_logger().info("dashboard_ready", address=address)
         say(address)

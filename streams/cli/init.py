@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from streams.config import Config
     from streams.template import Beginning
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+app = typer.Typer(no_args_is_help=False)
 _TASKS = ("binary", "multiclass", "regression")
 _TABLE_COLUMNS = 60
 
 
 @app.command(
-    epilog="Examples: `millrace init --from events.csv --label fraud` and "
-    "`millrace init --from orders --labels-from chargebacks --bootstrap kafka:9092`"
+    epilog="Examples:  millrace init --from events.csv --label fraud   |   "
+    "millrace init --from orders --labels-from chargebacks --bootstrap kafka:9092"
 )
 def init(
     source: Annotated[

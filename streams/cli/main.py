@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -47,7 +48,7 @@ COMMANDS = {
     "check-config": Command("streams.cli.check_config", BEGIN, "Check millrace.toml and print every setting."),
     "models": Command("streams.cli.models", BEGIN, "List the models there are."),
     "broker": Command("streams.cli.broker", KAFKA, "Start, stop or look at the real Kafka on this machine."),
-    "topics": Command("streams.cli.topics", KAFKA, "Create the pipeline's topics, or check them."),
+    "topics": Command("streams.cli.topics", KAFKA, "Create the pipeline's topics, check or describe them."),
     "produce": Command("streams.cli.produce", KAFKA, "Send a file's rows as events, labels or both."),
     "up": Command("streams.cli.up", RUN, "Everything one millrace.toml needs, in one terminal."),
     "worker": Command("streams.cli.worker", RUN, "Predict, join labels, learn."),
@@ -88,7 +89,16 @@ class _Late(TyperCommand):
         app._add_completion = False  # noqa: SLF001 - or every sub-command offers to install completion
         command = typer.main.get_command(app)
         command.name = self.name or ""
+        _unmarked(command)
         return command.make_context(*args, **extra)
+
+
+def _unmarked(command: Any) -> None:  # noqa: ANN401 - typer's own
+    """Docstrings are prose: their lines run on to the terminal's edge, and a bracket in them is a bracket."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(" ".join(each.split()) for each in paragraphs).replace("[", "\\[")
+    for each in getattr(command, "commands", {}).values():
+        _unmarked(each)
 
 
 class _Commands(TyperGroup):

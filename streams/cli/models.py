@@ -9,11 +9,13 @@ from streams.cli.options import JsonOption
 from streams.cli.terminal import json_out, note, say, table
 from streams.errors import ConfigError
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(no_args_is_help=False)
 _TASKS: tuple[TargetKind, ...] = ("binary", "multiclass", "regression")
 
 
-@app.command()
+@app.command(
+    epilog="Examples:  millrace models   |   millrace models --task regression   |   millrace models hoeffding_tree"
+)
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Show this one's params.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Only those for binary, multiclass or regression.")] = None,

@@ -9,7 +9,6 @@ from streams.cli.produce_run import Given, Sending
 
 app = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode="markdown",
     help="Send a file's rows as events, labels or both. CSV, JSON Lines and Parquet, `-` for standard input.",
 )
 
@@ -22,21 +21,28 @@ DelayOption = Annotated[
 ]
 
 
-@app.command(epilog="Example: `millrace produce features events.csv --rate 1000`")
+@app.command(
+    epilog="Examples:  millrace produce features events.csv   |   millrace produce features events.csv --rate 1000"
+)
 @spread
 def features(file: FileArgument, given: Given) -> None:
     """Send rows as events: what is seen before anybody knows the answer."""
     Sending("features", file, given).go()
 
 
-@app.command(epilog="Example: `millrace produce labels labels.csv --label fraud`")
+@app.command(
+    epilog="Examples:  millrace produce labels labels.csv --label fraud   |   millrace produce labels late.jsonl"
+)
 @spread
 def labels(file: FileArgument, *, label: LabelOption = None, given: Given) -> None:
     """Send rows as labels: the answers, under the ids and keys of their events."""
     Sending("labels", file, given).go(label)
 
 
-@app.command(epilog='Example: `millrace produce events events.csv --label fraud --label-delay "500 rows"`')
+@app.command(
+    epilog='Examples:  millrace produce events events.csv --label fraud --label-delay "500 rows"   |   '
+    "millrace produce events week.parquet --label-delay 30s --rate 200"
+)
 @spread
 def events(file: FileArgument, *, label: LabelOption = None, label_delay: DelayOption = "0", given: Given) -> None:
     """Send both sides of each row from one file: the event, and its label now or later."""

@@ -10,9 +10,9 @@ from streams.cli.wording import one_line, plural
 from streams.cuts import total
 from streams.errors import StateError
 from streams.reference_file import reference_from_file
-from streams.replay import Barrier, Found, SentAlert, replay
+from streams.replay import Found, SentAlert, replay
 from streams.replay_compared import Difference, differences, nearest
-from streams.replay_start import histories, history_of, start_of
+from streams.replay_start import beginning_of, beginnings, require_held
 
 if TYPE_CHECKING:
     from streams.config import Config
@@ -40,17 +40,15 @@ def compute_again(config: Config, held: Recorded, wanted: str, update: Update, *
         StateError: there is no such alert, or retention has removed what it came from.
     """
     sent = _named(config, held, wanted)
-    lives = histories(held.windows)
-    history = history_of(lives, sent[-1].said.cut, held.logs, config)
-    start = start_of(history, held.logs, config)
+    began = beginning_of(sent[-1].said.cut, beginnings(held.windows))
+    start = began.offsets
     stop = {**start, **max((each.said.cut for each in sent), key=lambda cut: total(cut.offsets)).offsets}
-    barriers = [Barrier(name=each.id, offsets=each.cut.offsets) for each in history.windows]
-    barriers += [Barrier(name=each.said.id, offsets=each.said.cut.offsets) for each in held.alerts]
+    require_held(began, stop, held.logs)
     replayed = replay(
         config,
         held.logs,
-        start,
-        barriers,
+        began,
+        held.barriers,
         stop,
         reference=reference_from_file(config),
         note=counting(update, sum(stop[key] - start[key] for key in start), "rows"),
@@ -71,10 +69,7 @@ def compute_again(config: Config, held: Recorded, wanted: str, update: Update, *
         f"{plural(replayed.windows, 'window')}; read {_spans(start, stop)}"
     )
     if not same:
-        note(
-            "An alert differs where settings or versions changed since (try --set), or where rows of several "
-            "partitions stored within a tenth of a second were read in another order between two windows"
-        )
+        note("An alert differs where settings or versions changed since (try --set), or where a topic was written to")
     return same
 
 

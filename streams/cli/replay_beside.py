@@ -9,11 +9,12 @@ from streams.cli.wording import local_time, one_line, plural
 from streams.cuts import between, key_of
 from streams.errors import ConfigError
 from streams.kafka.replaying import Recorded, inputs_at
+from streams.messages import Beginning
 from streams.reference_file import reference_from_file
-from streams.replay import Barrier, Found, Replayed, replay
+from streams.replay import Found, Replayed, replay
 from streams.replay_compared import Incident, incidents, side_by_side
 from streams.replay_injection import InjectedLogs
-from streams.replay_start import histories, inputs_of, start_of
+from streams.replay_start import beginning_of, beginnings, inputs_of, require_held
 
 if TYPE_CHECKING:
     from drift.scorecard.injections import Injection
@@ -27,7 +28,8 @@ def show_beside(
     *, as_json: bool,
 ) -> None:  # fmt: skip
     """Show them, an incident a line."""
-    start, stop = _bounds(config, held, asked)
+    began, stop = _bounds(config, held, asked)
+    start = began.offsets
     logs: Logs = held.logs
     changes_ms: int | None = None
     if injection is not None:
@@ -35,14 +37,12 @@ def show_beside(
         after = config.drift.reference.rows + 1_000 if asked.inject_after is None else asked.inject_after
         changed = InjectedLogs(config, logs, injection, start, stop, after)
         logs, changes_ms = changed, changed.begins_ms
-    barriers = [Barrier(name=each.id, offsets=each.cut.offsets) for each in held.windows]
     sent = [each for each in held.alerts if between(start, each.said.cut.offsets, stop)]
-    barriers += [Barrier(name=each.said.id, offsets=each.said.cut.offsets) for each in sent]
     replayed = replay(
         config,
         logs,
-        start,
-        barriers,
+        began,
+        held.barriers,
         stop,
         reference=reference_from_file(config),
         note=counting(update, sum(stop[key] - start[key] for key in start), "rows"),
@@ -69,21 +69,22 @@ def show_beside(
     )
 
 
-def _bounds(config: Config, held: Recorded, asked: Asked) -> tuple[dict[str, int], dict[str, int]]:
+def _bounds(config: Config, held: Recorded, asked: Asked) -> tuple[Beginning, dict[str, int]]:
     inputs = inputs_of(config)
     stop = {key_of(place): held.logs.ends[place] for place in inputs}
     if asked.until is not None:
         stop = inputs_at(config, held.logs, asked.until, "--until")
-    lives = histories(held.windows)
     if asked.start is not None:
-        start = inputs_at(config, held.logs, asked.start, "--from")
-    elif lives:
-        start = start_of(lives[-1], held.logs, config)
+        began = Beginning(offsets=inputs_at(config, held.logs, asked.start, "--from"))
+    elif held.windows:
+        began = beginning_of(held.windows[-1].cut, beginnings(held.windows))
+        require_held(began, stop, held.logs)
     else:
-        start = {key_of(place): held.logs.begins[place] for place in inputs}
+        began = Beginning(offsets={key_of(place): held.logs.begins[place] for place in inputs})
+    start = began.offsets
     if not between(start, stop, stop) or start == stop:
         raise ConfigError("--from", f"must be before the end, {_places(stop)}, got {_places(start)}")
-    return start, stop
+    return began, stop
 
 
 def _summary(config: Config, replayed: Replayed, injected: str) -> None:

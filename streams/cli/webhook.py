@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=False)
 @app.command(epilog="Examples:  millrace webhook   |   millrace webhook -c fraud.toml --log-json --metrics-port 0")
 @spread
 def webhook(process: Process) -> None:
-    """Post every phase of an incident where [alerts.webhook] says: JSON, Slack or PagerDuty.
+    """Post every phase of an incident where `alerts.webhook` says: JSON, Slack or PagerDuty.
 
     The first time it begins with the next alert; from then on none is passed over, and one that nobody takes becomes
     a dead letter. Killed, it may post one alert again, under the same Idempotency-Key. Run a second one and it stands

@@ -13,7 +13,9 @@ def one_line(text: object, width: int | None = None) -> str:
     >>> one_line("a\x1b[31m red\nnext"), one_line("abcdef", 4)
     ('a\ufffd[31m red next', 'abc…')
     """
-    line = "".join(char if char.isprintable() else " " if char in "\n\t" else "\ufffd" for char in str(text))
+    line = str(text)
+    if not line.isprintable():  # asked of all at once: a chart's path of 20 kB is no foreign text
+        line = "".join(char if char.isprintable() else " " if char in "\n\t" else "\ufffd" for char in line)
     return line if width is None or len(line) <= width else line[: width - 1] + "…"
 
 
