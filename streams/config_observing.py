@@ -49,7 +49,7 @@ class WebhookConfig(Section):
     """Incidents that never reach it are not posted."""
     timeout_ms: Annotated[DurationMs, HARMLESS] = Field(default=10_000, alias="timeout", ge=100, le=300_000)
     tries: Annotated[int, HARMLESS] = Field(default=10, ge=1, le=100)
-    """Then the alert becomes a dead letter, and the next one's turn comes."""
+    """Then the alert becomes a dead letter, and the next one's turn comes; counted of the oldest alert that waits."""
     wait_max_ms: Annotated[DurationMs, HARMLESS] = Field(default=60_000, alias="wait_max", ge=1_000, le=3_600_000)
     """Between two tries: first a second, then twice as long each time, up to this."""
     allow_http: Annotated[bool, HARMLESS] = False

@@ -11,6 +11,8 @@ class Receiver:
 
     def __init__(self, *statuses, headers=None):
         self.statuses, self.headers = list(statuses), headers or {}
+        self.answer = None
+        """A status for a body, instead of the next one; None for that."""
         self.got = []
         """(Path, headers, body) of each post."""
         self.taken = []
@@ -21,7 +23,9 @@ class Receiver:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.got.append((self.path, dict(self.headers), body))
-                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                status = receiver.answer(body) if receiver.answer else None
+                if status is None:
+                    status = receiver.statuses.pop(0) if receiver.statuses else 200
                 if status is None:  # breaks off
                     self.connection.close()
                     return

@@ -82,9 +82,10 @@ FAMILIES = {
         Family(
             "millrace_dead_letters_total",
             "counter",
-            "Records that could not be read or learnt, by their topic and the kind of reason.",
+            "Records that could not be read or learnt, and alerts that nobody took, by their topic and the kind of "
+            "reason.",
             ("topic", "reason"),
-            (WORKER,),
+            (WORKER, WEBHOOK),
         ),
         Family(
             "millrace_event_to_prediction_seconds",

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.webhook import KNOWN_MAX, Memory
 from streams.observability.webhook_formats import SEVERITIES, Told
+from streams.observability.webhook_memory import KNOWN_MAX, Memory
 
 ALERTS = st.builds(
     lambda incident, phase, severity, count: Told(
