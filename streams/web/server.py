@@ -66,6 +66,16 @@ class Site:
         inner.router.redirect_slashes = False  # an address with a slash too many is not there
         return Guard(inner, self.door)
 
+    async def warm(self) -> None:
+        """Do once what the first reader would wait for: threads to look for reports in, and every page's code."""
+        await run_in_threadpool(self._report_of, "none")
+        for name, context in (
+            ("overview", pages.overview(self.view, _now_ms())),
+            ("models", pages.models(self.view, _now_ms())),
+            ("drift", drift_pages.heat_map(self.view)),
+        ):
+            self._page(name, context)
+
     # -- pages ---------------------------------------------------------------------------------------------------
 
     def _page(self, name: str, context: Mapping[str, Any], status: int = 200) -> Response:
