@@ -21,6 +21,7 @@ Places = npt.NDArray[np.int64]
 
 _SLOT = 8
 _WINDOW = 16  # slots read at once: most probes end in the first
+_TABLES = 8
 _PLACE_BITS = 40
 _PLACE = (1 << _PLACE_BITS) - 1
 _TAG = (1 << 24) - 1
@@ -97,7 +98,9 @@ class IdTable:
 
 
 class IdTables:
-    """Tables in the order in which they were filled, each with room for as many rows as were there when it was made.
+    """Tables in the order in which they were filled, each with room for an eighth of the rows that were there by then.
+
+    One for all would be looked into sooner, and filled more slowly: each row would touch a page of its own.
 
     >>> tables = IdTables(Path("/tmp"), table_rows=4)
     >>> tables.add(np.array([hash("a"), hash("b")]), np.array([7, 8]), there=2)
@@ -122,7 +125,7 @@ class IdTables:
     def make_room(self, rows: int, there: int) -> None:
         """For so many rows more, where `there` are already; raises OSError when the disk has none."""
         if not self._tables or self._tables[-1].room < rows:
-            self._tables.append(IdTable(self._folder, max(self._table_rows, rows, there)))
+            self._tables.append(IdTable(self._folder, max(self._table_rows, rows, there // _TABLES)))
             self._stops.append(0)
 
     def add(self, hashes: Hashes, rows: Places, there: int) -> None:

@@ -32,7 +32,7 @@ _SEGMENT_ROWS = 65_536  # at least; with more on disk a sixteenth of it, so that
 _SEGMENTS_MAX = 32  # beyond, the smallest is moved
 _TABLE_ROWS = 131_072
 _STALE = 1_024  # entries of chunks that are gone, let be
-_TABLES_MAX = 3  # beyond, the rows of the oldest are moved
+_TABLES_MAX = 12  # beyond, the rows of the oldest are moved
 
 
 class RecallStopped(Exception):  # noqa: N818 - no error
@@ -224,7 +224,7 @@ class PendingFiles:
         self._sweep()
 
     def _revive(self, open_: OffsetSet) -> None:
-        there = len(open_) * 5 // 4
+        there = len(open_)
         for segment in list(self._segments):
             hashed, numbers = [], []
             self._go_on()
