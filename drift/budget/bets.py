@@ -22,7 +22,9 @@ SPREADS = (0.7, 1.25, 1.6)
 LOSS_ODDS = (1.2, 1.5, 2.5, 0.6)
 CATEGORY_ODDS = (1.5, 2.5, 0.6)
 RARE_ODDS = (2.0, 8.0, 0.4)
-"""Missing values and categories never seen: most often there were none, and then only a bold bet wins soon."""
+"""Missing values and all rare categories: most often there were none, and then only a bold bet wins soon."""
+NEW_ODDS = (2.0, 8.0)
+"""Categories never seen: that they become fewer is no news."""
 NUMERIC_LANES = tuple(f"mean {sign}{shift:g} sd" for shift in SHIFTS_SD for sign in "+-") + tuple(
     f"spread x{spread:g}" for spread in SPREADS
 )

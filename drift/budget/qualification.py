@@ -16,8 +16,8 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.budget.bets import CATEGORY_ODDS, LOSS_ODDS, RARE_ODDS
-from drift.budget.encoding import ColumnCode, category_marks, top_categories
+from drift.budget.bets import CATEGORY_ODDS, LOSS_ODDS, NEW_ODDS, RARE_ODDS
+from drift.budget.encoding import MISSING, NEW, OTHER, ColumnCode
 from drift.budget.panel import Panel, PanelColumn, ShareStream
 from drift.budget.rank_pool import Binned
 from drift.budget.share_pool import NO_MARK, Marks
@@ -37,6 +37,7 @@ INSTABILITY_P = 0.05
 """Shared by all columns: chance that any of a stable reference is called unstable, at most."""
 UNCHECKED_ROWS = 1000
 """With fewer rows the self-test misses a trend."""
+_ODDS = {MISSING: RARE_ODDS, OTHER: RARE_ODDS, NEW: NEW_ODDS}
 _PLAINLY = 1e60
 _NAMED_MAX = 3
 
@@ -131,9 +132,9 @@ def column_sample(name: str, kind: ColumnKind, values: Sequence[object], basis: 
     """One column of a reference, plain or encoded, missing as None or NaN."""
     if kind == "categorical":
         texts = [None if value is None else str(value) for value in values]
-        code = ColumnCode(name=name, kind=kind, categories=top_categories(texts))
-        marks = category_marks(texts, code.categories)
-        odds = (*(CATEGORY_ODDS for _ in code.categories), RARE_ODDS, RARE_ODDS)
+        code = ColumnCode.of(name, texts)
+        marks = code.reference_marks(texts)
+        odds = tuple(_ODDS.get(aspect, CATEGORY_ODDS) for aspect in code.aspects)
         present = int((marks[-1] == 0).sum())
         standing = Standing(column=name, promise="holds", rows=present)
         return Sample(code=code, levels=None, marks=marks, odds=odds, aspects=code.aspects, standing=standing)
