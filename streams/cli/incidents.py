@@ -43,6 +43,7 @@ def incidents(
 ) -> None:
     """List incidents, the newest first: whether they are open, what changed, whether it hurts, who looks after them."""
     if context.invoked_subcommand is not None:
+        _require_behind(context, context.invoked_subcommand)
         return
     from streams.asked import silences_of
 
@@ -62,6 +63,14 @@ def incidents(
         note(f"{len(shown)} of {plural(len(found), 'incident')}; --all shows them all")
     for each in silent:
         say(f"silent until {local_time(each.until_ms)}: {_silence(each)}")
+
+
+def _require_behind(context: typer.Context, command: str) -> None:
+    """An option before the sub-command is none of the sub-command's: another pipeline would be asked, unawares."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(parameter.opts[0], f"must not stand before `{command}`: its options come behind it")
 
 
 @app.command(epilog="Examples:  millrace incidents acknowledge 3f2a   |   millrace incidents acknowledge 3f2a --by ada")
