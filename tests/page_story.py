@@ -7,7 +7,7 @@ import random
 
 from page_records import alert, column, request, score, version, window
 
-from streams.messages import BudgetMetrics, ColumnStanding, Histogram, Hurt
+from streams.messages import BudgetMetrics, ColumnStanding, Histogram, Hurt, Instruction
 
 SLIDE_MS = 20_000
 BEGINS, ENDS, REBASED = 90, 124, 130
@@ -52,6 +52,10 @@ def story(now_ms):
             began_ms + 9 * SLIDE_MS,
         )
     )
+    asked = {"by": "ada", "note": "the new tariff"}
+    silent = {"subjects": ["feature:amount"], "until_ms": now_ms + 7_200_000}
+    told.append(("control", Instruction(id="1", action="acknowledge", incident="77aa01", **asked), now_ms - 40_000))
+    told.append(("control", Instruction(id="2", action="silence", **silent, **asked), now_ms - 20_000))
     return told
 
 

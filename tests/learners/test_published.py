@@ -6,6 +6,7 @@ import pickle
 
 import msgspec
 import pytest
+from guides import ROOT, blocks
 
 import learners
 from learners.candidates import Candidates, CandidateSpec
@@ -54,6 +55,17 @@ def test_it_has_all_that_was_learnt(put, tmp_path):
     assert learners.load_model(place, KEY).predict_proba_one(X) == wanted
     assert learners.load_model(place.as_uri(), KEY.decode(), candidate="main").predict_proba_one(X) == wanted
     assert learners.load_model(str(place), keys).predict_proba_one(X) == wanted
+
+
+def test_the_guide_s_lines_run(put, capsys):
+    """As they stand on the page, with a place and a key of one's own."""
+    place = put(blob_of(taught("champion", "tree").snapshot()))
+    page = ROOT / "docs" / "observability.md"
+    (block,) = [each for each in blocks(page, "python") if "learners.load_model" in each.text]
+
+    exec(compile(block.text, str(page), "exec"), {"PLACE": place, "KEY": KEY})
+
+    assert capsys.readouterr().out == "True\n"
 
 
 def test_of_several_candidates_one_is_named(put):
