@@ -1,7 +1,7 @@
 """The monitor's own core over recorded topics: what was told, computed again; or what other settings would tell.
 
-Rows go into `Watch` up to one recorded cut after the other, so that between two cuts exactly the rows stand that stood
-there when it happened. Nothing is published and no state is kept.
+Rows go into `Watch` up to one recorded cut after the other. Among these are those before which the order went back when
+it happened (`stages.setbacks`), so each row is taken in its turn of then. Nothing is published and no state is kept.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import msgspec
 from drift.reference import Reference
 from streams.config import Config
 from streams.cuts import Offsets, between, key_of, total
-from streams.messages import Alert, Cut
+from streams.messages import Alert, Beginning, Cut
 from streams.stages.merge import Input, Row
+from streams.stages.setbacks import setbacks_of
 from streams.stages.watch import Watch
 from streams.topic_logs import Logs
 
@@ -72,34 +73,41 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Barrier:
-    """A recorded cut, in whose order rows are taken."""
+    """A recorded cut: all rows below it are taken before any behind it."""
 
     name: str
+    """Empty where nobody asks when it was passed."""
     offsets: Offsets
+
+
+def barriers_of(name: str, cut: Cut) -> list[Barrier]:
+    """A cut, and those before which the order went back on the way to it."""
+    return [*(Barrier(name="", offsets=each) for each in setbacks_of(cut)), Barrier(name=name, offsets=cut.offsets)]
 
 
 def replay(
     config: Config,
     logs: Logs,
-    start: Offsets,
+    began: Beginning,
     barriers: Iterable[Barrier],
     stop: Offsets,
     *,
     reference: Reference | None = None,
     note: Callable[[int], None] = lambda _rows: None,
 ) -> Replayed:
-    """Run the monitor's core from `start` to `stop`, which is exclusive.
+    """Run the monitor's core from where it `began` to `stop`, which is exclusive.
 
     Args:
         config: Whose settings decide.
         logs: What is read.
-        start: Of every input.
-        barriers: Cuts in any order; those that are not between start and stop are passed over.
+        began: In every input, and what was known then.
+        barriers: Cuts in any order; those that are not between beginning and stop are passed over.
         stop: Of every input.
         reference: The one of `drift.reference.file`, None to collect it.
         note: Told the number of rows so far.
     """
-    watch = Watch(config, {"next": dict(start), "high_ms": {}}, reference)
+    start: Offsets = began.offsets
+    watch = Watch(config, {"next": start, "high_ms": {}, "known": began.known}, reference)
     inside = [each for each in barriers if between(start, each.offsets, stop)]
     ordered = sorted(inside, key=lambda each: total(each.offsets))
     sources = {
@@ -107,12 +115,13 @@ def replay(
     }
     found = Replayed(references=[reference.digest] if reference else [])
     feeding = _Feeding(watch, sources, found, note)
-    reached: Offsets = start
+    reached = start
     for barrier in ordered:
         if between(reached, barrier.offsets, stop):  # of another life, or of other settings' windows
             feeding.upto(barrier.offsets)
             reached = {**reached, **barrier.offsets}
-            found.passed[barrier.name] = feeding.now_ms
+            if barrier.name:
+                found.passed[barrier.name] = feeding.now_ms
     feeding.upto(stop)
     return found
 

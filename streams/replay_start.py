@@ -1,19 +1,16 @@
-"""Where a life of the monitor began to read, found in what it has told: nobody has written it down."""
+"""Where a life of the monitor began to read: the cuts up to its first window say so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from streams.config import Config
-from streams.cuts import Offsets, between, key_of, place_of, places_of, total
+from streams.cuts import Offsets, between, place_of, total
 from streams.errors import StateError
-from streams.messages import Cut
-from streams.stages.watch import Watch
+from streams.messages import Beginning, Cut
+from streams.stages.hearing import inputs
 from streams.topic_logs import Logs, Place
 
 
@@ -23,128 +20,56 @@ class Window(msgspec.Struct, frozen=True):
     id: str
     window: int
     cut: Cut
-    reference: str
-    labels: dict[str, Any]
 
 
-@dataclass(slots=True, kw_only=True)
-class History:
-    """One life of the monitor: windows that are numbered from 1; a rebuild begins another."""
+def beginnings(windows: Iterable[Window]) -> list[Beginning | None]:
+    """Of each life whose windows these are, in the order of the topic: they are numbered from 1, a rebuild begins anew.
 
-    windows: list[Window] = field(default_factory=list)
-    first: bool = True
-    """Whether nothing was told before it."""
-
-
-def histories(windows: Iterable[Window]) -> list[History]:
-    """Windows in the order of the topic, by the life they belong to; what was said twice counts once."""
-    found: list[History] = []
-    seen: set[str] = set()
+    None for a first life whose first windows are not held any more.
+    """
+    found: list[Beginning | None] = []
+    last, seen = 0, set[str]()
     for window in windows:
-        if window.id in seen:
+        if window.id in seen:  # told twice, after a crash
             continue
         seen.add(window.id)
-        if not found or window.window <= found[-1].windows[-1].window:
-            found.append(History(first=not found))
-        found[-1].windows.append(window)
+        if not found or window.window <= last:
+            found.append(window.cut.began)
+        last = window.window
     return found
 
 
-def history_of(found: Sequence[History], cut: Cut, logs: Logs, config: Config) -> History:
-    """The life in which a cut was made; raises StateError where there is none.
+def beginning_of(cut: Cut, lives: Sequence[Beginning | None]) -> Beginning:
+    """Of the life in which a cut was made.
 
-    Between the last window of one life and the first of the next either may have told: the later one, if it had begun.
+    Raises:
+        StateError: nobody says it any more.
     """
-    if not found:
+    if cut.began is not None:
+        return cut.began
+    known = [each for each in lives if each is None or _is_behind(cut.offsets, each.offsets)]
+    if not known:
         raise StateError("could not find the windows of that alert: metrics hold none, yet or any more")
-    at = total(cut.offsets)
-    begun = [place for place, history in enumerate(found) if total(history.windows[0].cut.offsets) <= at]
-    place = begun[-1] if begun else 0
-    if begun and place + 1 < len(found) and at > total(found[place].windows[-1].cut.offsets):
-        start = start_of(found[place + 1], logs, config)
-        place += between(start, cut.offsets, found[place + 1].windows[0].cut.offsets)
-    return found[place]
+    if known[-1] is None:
+        raise StateError("could not find where the monitor began: its first window fell off the retention of metrics")
+    return known[-1]
+
+
+def _is_behind(offsets: Offsets, start: Offsets) -> bool:
+    return between(start, offsets, offsets) and total(offsets) > total(start)
+
+
+def require_held(began: Beginning, stop: Offsets, logs: Logs) -> None:
+    """Raises StateError where retention has removed rows that were read before `stop`."""
+    for key, first in began.offsets.items():
+        begins = logs.begins.get(place_of(key), 0)
+        if first < begins and first < stop.get(key, first):
+            raise StateError(
+                f"could not replay: {key} begins at offset {begins:,}, but the monitor had read it from {first:,} on: "
+                "the others fell off retention"
+            )
 
 
 def inputs_of(config: Config) -> list[Place]:
     """Everything that the monitor reads."""
-    return [(side.topic, side.partition) for side in Watch(config).merge.inputs]
-
-
-def start_of(history: History, logs: Logs, config: Config) -> dict[str, int]:
-    """Where a life of the monitor began to read.
-
-    The first began where the logs did. A later one began at their ends of then, which nobody has written down; but its
-    first window tells how many predictions and examples it had read, and where.
-
-    Raises:
-        StateError: retention has removed what it read, or its first window.
-    """
-    first = history.windows[0]
-    if first.window != 1:
-        raise StateError(
-            f"could not find where the monitor began: metrics begin with its window {first.window}, "
-            "what came before fell off retention"
-        )
-    counts = {
-        "predictions": int(first.labels.get("predictions", 0)),
-        "examples": int(first.labels.get("examples", 0)) + int(first.labels.get("corrections", 0)),
-    }
-    starts: dict[str, int] = {}
-    for role, count in counts.items():
-        stops = {place: first.cut.offsets[key] for key, place in places_of(config, role, first.cut.offsets)}
-        if history.first:
-            starts |= {key_of(place): min(logs.begins[place], stop) for place, stop in stops.items()}
-            _require_whole(logs, stops, count, role)
-        else:
-            starts |= _before(logs, stops, count, role)
-    for place in inputs_of(config):  # what else is heard
-        if (key := key_of(place)) not in starts:
-            stop = first.cut.offsets.get(key, logs.begins.get(place, 0))
-            starts[key] = min(logs.begins.get(place, 0), stop) if history.first else _since(logs, place, stop, starts)
-    return starts
-
-
-def _since(logs: Logs, place: Place, stop: int, starts: Offsets) -> int:
-    """The first row that is not older than the first rows of the others: what was said to an earlier life is done."""
-    firsts = ((place_of(key), start) for key, start in starts.items())
-    times = [row.timestamp for at, start in firsts for row in islice(logs.read(at, start, logs.ends[at]), 1)]
-    earlier = (
-        row for row in logs.read(place, logs.begins.get(place, 0), stop) if row.timestamp < min(times, default=0)
-    )
-    return max((row.offset + 1 for row in earlier), default=logs.begins.get(place, 0))
-
-
-def _require_whole(logs: Logs, stops: Mapping[Place, int], count: int, role: str) -> None:
-    """Where a log no longer begins with 0, its rows must still be as many as the first window had read."""
-    held = sum(max(0, stop - logs.begins[place]) for place, stop in stops.items())
-    if held < count:
-        lost = next((place for place in stops if logs.begins[place] > 0), next(iter(stops)))
-        raise StateError(
-            f"could not replay: {key_of(lost)} begins at offset {logs.begins[lost]:,}, but the monitor had read "
-            f"{count:,} {role} by its first window and {held:,} are held: the others fell off retention"
-        )
-
-
-def _before(logs: Logs, stops: Mapping[Place, int], count: int, role: str) -> dict[str, int]:
-    """Offsets behind which there are `count` rows up to the stops, the newest in merged order."""
-    rows: list[tuple[int, int, int]] = []
-    for (topic, partition), stop in stops.items():
-        begin = max(logs.begins[topic, partition], stop - count)
-        high = 0
-        for row in logs.read((topic, partition), begin, stop):
-            high = max(high, row.timestamp)
-            rows.append((high, partition, row.offset))
-    topic = next(iter(stops))[0]
-    starts = {key_of(place): stop for place, stop in stops.items()}
-    for _, partition, offset in sorted(rows, reverse=True)[:count]:
-        starts[f"{topic}/{partition}"] = min(starts[f"{topic}/{partition}"], offset)
-    # With its first held row needed, those before it may have been as well.
-    torn = [place for place in stops if 0 < logs.begins[place] == starts[key_of(place)] < stops[place]]
-    if len(rows) < count or torn:
-        lost = key_of(torn[0]) if torn else topic
-        raise StateError(
-            f"could not replay: {lost} must hold all of the {count:,} {role} that the monitor had read by its first "
-            "window, some of them fell off retention"
-        )
-    return starts
+    return [(side.topic, side.partition) for side in inputs(config)]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from streams.config_file import load
+from streams.messages import Cut
+from streams.stages.setbacks import setbacks_of
 from streams.stages.watch import Watch
 
 
@@ -16,11 +20,12 @@ def told_again(pipeline, evidence):
     watch = Watch(config, {"next": {}, "high_ms": {}})
     cuts, alerts, requests = [], [], []
     told = [
-        record.json["cut"]["offsets"]
+        msgspec.convert(record.json["cut"], Cut)
         for side in (evidence.metrics, evidence.alerts, evidence.retrain)
         for record in side
     ]
-    for ends in sorted(told, key=lambda offsets: sum(offsets.values())):
+    passed = [offsets for cut in told for offsets in (*setbacks_of(cut), cut.offsets)]
+    for ends in sorted(passed, key=lambda offsets: sum(offsets.values())):
         for side in watch.merge.inputs:
             end = ends[f"{side.topic}/{side.partition}"]
             rows = [row for row in logs.get(side.topic, [[]])[side.partition] if side.read <= row.offset < end]

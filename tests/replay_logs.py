@@ -10,7 +10,7 @@ from protocol_world import Row
 
 from streams.config import Config
 from streams.cuts import key_of
-from streams.messages import Example, Prediction, encode
+from streams.messages import Beginning, Example, Prediction, encode
 from streams.replay import Sent, SentAlert
 from streams.replay_start import Window, inputs_of
 from streams.stages.watch import Watch
@@ -33,7 +33,7 @@ def config(**drift):
     )
 
 
-def rows(count, seed=1, shift=10**9):
+def rows(count, seed=4, shift=10**9):
     """By place: `count` predictions over two partitions, each labelled 9 rows later; x moves by 3 at row `shift`."""
     chance = random.Random(seed)
     places = [("shop.predictions", 0), ("shop.predictions", 1), ("shop.examples", 0)]
@@ -70,18 +70,22 @@ def example(said, offset, ms, chance):
 
 
 class Live:
-    """A monitor over these logs, its rows in pieces of any size; `windows` and `alerts` are what it told."""
+    """A monitor over these logs; `windows` and `alerts` are what it told.
 
-    def __init__(self, logs, settings=None, start=None, seed=3):
+    Its rows come in pieces of any size, some of one partition before those of another that are older.
+    """
+
+    def __init__(self, logs, settings=None, start=None, known=None, seed=3):
         chance, self.windows, self.alerts = random.Random(seed), [], []
-        self.watch = Watch(settings or config(), {"next": start or {}, "high_ms": {}})
+        self.watch = Watch(settings or config(), {"next": start or {}, "high_ms": {}, "known": known or {}})
         sides = self.watch.merge.inputs
-        for side in sides:
-            side.end = len(logs.get((side.topic, side.partition), ()))
-        while any(side.read < side.end for side in sides):
-            for side in sides:
-                stop = min(side.end, side.read + chance.randrange(1, 400))
-                side.feed(side.read, stop, logs.get((side.topic, side.partition), [])[side.read : stop])
+        ends = {side: len(logs.get((side.topic, side.partition), ())) for side in sides}
+        longest, come = max(ends.values()), 0
+        while any(side.read < end for side, end in ends.items()):
+            come += chance.randrange(1, 100)
+            for side, end in ends.items():
+                side.end = min(end, max(side.read, come * end // longest - chance.randrange(60)))
+                side.feed(side.read, side.end, logs.get((side.topic, side.partition), [])[side.read : side.end])
             while (seen := self.watch.step(chance.randrange(1, 300))) is not None:
                 self.windows += [msgspec.json.decode(encode(each), type=Window) for each in seen.metrics]
                 self.alerts += [json.loads(encode(each)) for each in seen.alerts]
@@ -100,9 +104,13 @@ def starts(logs):
     return dict.fromkeys(ends(logs), 0)
 
 
+def began(logs, **known):
+    return Beginning(offsets=starts(logs), **known)
+
+
 def kept(logs, begins=None):
     """The same as a replay reads them, all inputs there, whole or cut off at the front."""
     return MemoryLogs({place: logs.get(place, []) for place in inputs_of(config())}, begins)
 
 
-__all__ = ["DELAY", "REFERENCE", "SLIDE", "Live", "MemoryLogs", "config", "ends", "kept", "rows", "starts"]
+__all__ = ["DELAY", "REFERENCE", "SLIDE", "Live", "MemoryLogs", "began", "config", "ends", "kept", "rows", "starts"]

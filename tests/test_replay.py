@@ -9,16 +9,16 @@ from functools import cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replay_logs import REFERENCE, Live, config, ends, kept, rows, starts
+from replay_logs import REFERENCE, Live, began, config, ends, kept, rows, starts
 
 from drift.scorecard.injections import Injection
 from streams.cuts import key_of
 from streams.errors import ConfigError, StateError
-from streams.messages import Cut
-from streams.replay import Barrier, Found, replay
+from streams.messages import Beginning, Cut
+from streams.replay import Barrier, Found, barriers_of, replay
 from streams.replay_compared import Difference, differences, incidents, nearest, side_by_side
 from streams.replay_injection import InjectedLogs
-from streams.replay_start import histories, history_of, start_of
+from streams.replay_start import beginning_of, beginnings, require_held
 
 COUNT, SHIFT = 1500, 900
 
@@ -30,25 +30,26 @@ def shifted():
 
 
 def barriers(live):
-    windows = [Barrier(name=each.id, offsets=each.cut.offsets) for each in live.windows]
-    return windows + [Barrier(name=each.said.id, offsets=each.said.cut.offsets) for each in live.sent]
+    told = [(each.id, each.cut) for each in live.windows] + [(each.said.id, each.said.cut) for each in live.sent]
+    return [barrier for name, cut in told for barrier in barriers_of(name, cut)]
 
 
 def run(logs, live, settings=None, **others):
-    return replay(settings or config(), kept(logs), starts(logs), barriers(live), ends(logs), **others)
+    return replay(settings or config(), kept(logs), began(logs), barriers(live), ends(logs), **others)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_replay_tells_what_was_told(seed):
-    """Every field of every alert, however the rows came when it was live: seeds are of the batches."""
+    """Every field of every alert, however the rows came when it was live: seeds are of how they came."""
     logs, _ = shifted()
     live = Live(logs, seed=seed)
 
     replayed = run(logs, live)
 
     assert live.alerts
+    assert any(each.cut.setbacks for each in live.windows)
     assert [found.alert for found in replayed.alerts] == live.alerts
-    assert replayed.references == [live.windows[0].reference]
+    assert replayed.references == [live.watch.reference.digest]
     assert (replayed.predictions, replayed.examples, replayed.windows) == (COUNT, COUNT, len(live.windows))
 
 
@@ -66,8 +67,8 @@ def test_rows_are_taken_up_to_each_recorded_cut_before_any_behind_it():
     amid = cut | {"shop.predictions/1": 120, "shop.examples/0": 40}
     behind = [Barrier(name="behind", offsets=cut), Barrier(name="amid", offsets=amid)]
 
-    replayed = replay(config(), kept(logs), starts(logs), behind, ends(logs))
-    in_order = replay(config(), kept(logs), starts(logs), [], ends(logs))
+    replayed = replay(config(), kept(logs), began(logs), behind, ends(logs))
+    in_order = replay(config(), kept(logs), began(logs), [], ends(logs))
 
     last_ms = logs["shop.predictions", 0][-1].timestamp
     assert replayed.passed == {"behind": last_ms, "amid": last_ms}
@@ -80,7 +81,7 @@ def test_no_row_behind_a_cut_is_taken_before_it():
     logs = rows(400)
     cut = starts(logs) | {"shop.predictions/0": 100, "shop.predictions/1": 80, "shop.examples/0": 60}
 
-    replayed = replay(config(), kept(logs), starts(logs), [Barrier(name="cut", offsets=cut)], ends(logs))
+    replayed = replay(config(), kept(logs), began(logs), [Barrier(name="cut", offsets=cut)], ends(logs))
 
     assert replayed.passed == {"cut": logs["shop.predictions", 0][99].timestamp}
 
@@ -90,7 +91,7 @@ def test_a_cut_from_before_an_input_was_heard_still_holds():
     logs = rows(400)
     old = {"shop.predictions/0": 100, "shop.predictions/1": 80}
 
-    replayed = replay(config(), kept(logs), starts(logs), [Barrier(name="old", offsets=old)], ends(logs))
+    replayed = replay(config(), kept(logs), began(logs), [Barrier(name="old", offsets=old)], ends(logs))
 
     assert replayed.passed == {"old": logs["shop.predictions", 0][99].timestamp}
     assert replayed.examples == 400
@@ -106,7 +107,7 @@ def test_a_cut_that_does_not_fit_is_passed_over():
         Barrier(name="back", offsets={**starts(logs), "shop.predictions/1": 101}),
     ]
 
-    replayed = replay(config(), kept(logs), starts(logs), odd, ends(logs))
+    replayed = replay(config(), kept(logs), began(logs), odd, ends(logs))
 
     assert set(replayed.passed) == {"forth"}
     assert replayed.predictions == 400
@@ -120,83 +121,76 @@ def test_other_settings_tell_other_alerts():
     assert run(logs, live, config(alert_on=["loss"])).alerts == []
 
 
-def test_the_first_history_began_where_its_logs_did():
-    """With offsets from 0."""
-    logs, live = shifted()
-
-    (history,) = histories(live.windows)
-
-    assert start_of(history, kept(logs), config()) == starts(logs)
-    assert history.first
-
-
 def second_life(logs):
-    """A monitor that was rebuilt: it began at offsets nobody has written down."""
+    """A monitor that was rebuilt: it began at the ends of the logs as they were."""
     start = starts(logs) | {"shop.predictions/0": 201, "shop.predictions/1": 200, "shop.examples/0": 392}
-    return start, Live(logs, start=start)
+    known = {"shop.features/0": 203, "shop.features/1": 200, "shop.labels/0": 390}
+    return Beginning(offsets=start, known=known), Live(logs, start=start, known=known)
 
 
-def test_a_later_history_began_where_its_first_window_says():
-    """Its counts of predictions and examples, taken back from its cut, lead to the offsets it was begun at."""
+def earlier(live):
+    """What the one before it had told."""
+    return [window for window in live.windows if window.cut.offsets["shop.predictions/0"] <= 200]
+
+
+def test_each_life_began_where_its_first_window_says():
+    """Windows that were told twice, after a crash, are one; each life is numbered from 1."""
     logs, live = shifted()
     start, again = second_life(logs)
-    earlier = [window for window in live.windows if window.cut.offsets["shop.predictions/0"] <= 200]
+    told = [*earlier(live), *earlier(live)[-1:], *again.windows]
 
-    _, second = histories([*earlier, *again.windows])
+    assert beginnings(live.windows) == [began(logs)]
+    assert beginnings(told) == [began(logs), start]
+    assert beginnings(told[1:]) == [None, start]
+    assert beginnings([]) == []
 
-    assert not second.first
-    assert start_of(second, kept(logs), config()) == start
+
+def test_a_later_life_is_replayed_from_where_it_began_with_what_was_known_then():
+    """Rows that speak of events from before it are no news to it, nor to its replay."""
+    logs, _ = shifted()
+    start, again = second_life(logs)
+
     replayed = replay(config(), kept(logs), start, barriers(again), ends(logs))
+    without = replay(config(), kept(logs), Beginning(offsets=start.offsets), barriers(again), ends(logs))
+
     assert [found.alert for found in replayed.alerts] == again.alerts != []
+    assert replayed.predictions == COUNT - 203 - 200
+    assert without.predictions == COUNT - 201 - 200
 
 
-def test_an_alert_belongs_to_the_history_it_was_told_in():
+def test_an_alert_belongs_to_the_life_it_was_told_in():
     """Also one after the last window of its life, or before the first of it: a life has begun, or it has not."""
     logs, live = shifted()
     start, again = second_life(logs)
-    earlier = [window for window in live.windows if window.cut.offsets["shop.predictions/0"] <= 200]
-    first, second = both = histories([*earlier, *again.windows])
+    lives = beginnings([*earlier(live), *again.windows])
 
-    def held(offsets):
-        return history_of(both, Cut(id="", offsets=dict(offsets)), kept(logs), config())
+    def held(offsets, **more):
+        return beginning_of(Cut(id="", offsets=dict(offsets), **more), lives)
 
-    assert held(again.sent[0].said.cut.offsets) is second
-    assert held(first.windows[-1].cut.offsets) is first
-    assert held(starts(logs)) is first
-    assert held(start | {"shop.predictions/0": start["shop.predictions/0"] + 3}) is second
-    assert held(start | {"shop.predictions/0": start["shop.predictions/0"] - 1}) is first
+    assert held(again.sent[-1].said.cut.offsets) == start
+    assert held(earlier(live)[-1].cut.offsets) == began(logs)
+    assert held(start.offsets) == began(logs)
+    assert held(start.offsets | {"shop.predictions/0": 204}) == start
+    assert held(start.offsets | {"shop.predictions/0": 200}) == began(logs)
+    assert held({"shop.predictions/0": 1}, began=start) == start
     with pytest.raises(StateError, match="metrics hold none"):
-        history_of([], again.sent[0].said.cut, kept(logs), config())
-
-
-def test_windows_told_twice_are_one():
-    """After a crash the monitor says again what it may not have said."""
-    _, live = shifted()
-
-    assert histories([*live.windows[:3], *live.windows[1:]])[0].windows == live.windows
+        beginning_of(Cut(id="", offsets={}), [])
+    with pytest.raises(StateError, match="its first window fell off the retention of metrics"):
+        beginning_of(live.sent[0].said.cut, [None])
 
 
 def test_what_fell_off_retention_is_said():
-    """The rows that the reference was made of, or the first windows: no alert can be computed without them."""
-    logs, live = shifted()
-    (history,) = histories(live.windows)
-    cut_off = kept(logs, {("shop.predictions", 0): 40})
-
-    with pytest.raises(StateError, match=r"shop.predictions/0 begins at offset 40, but the monitor had read 350"):
-        start_of(history, cut_off, config())
-    with pytest.raises(StateError, match="metrics begin with its window 2"):
-        start_of(histories(live.windows[1:])[0], kept(logs), config())
-
-
-def test_what_a_later_history_lost_is_said():
-    """Its rows are counted, too."""
-    logs, live = shifted()
-    _, again = second_life(logs)
-    _, second = histories([live.windows[0], *again.windows])
+    """Rows that the monitor had read, of any input; not those that it had not come to, nor those from before it."""
+    logs, _ = shifted()
+    start, _ = second_life(logs)
     cut_off = kept(logs, {("shop.predictions", 0): 240})
 
-    with pytest.raises(StateError, match=r"shop.predictions/0 must hold all of the 350 predictions"):
-        start_of(second, cut_off, config())
+    require_held(start, ends(logs), kept(logs, {("shop.predictions", 0): 201}))
+    require_held(start, start.offsets, cut_off)
+    with pytest.raises(
+        StateError, match=r"shop.predictions/0 begins at offset 240, but the monitor had read it from 201 on: .* fell"
+    ):
+        require_held(start, ends(logs), cut_off)
 
 
 # -- comparing -----------------------------------------------------------------------------------------------------
@@ -298,7 +292,7 @@ def test_an_injected_change_is_told_and_began_where_it_was_put():
     logs = rows(COUNT)
     changed = injected("shift:x:3")
 
-    replayed = replay(config(), changed, starts(logs), barriers(Live(logs)), ends(logs))
+    replayed = replay(config(), changed, began(logs), barriers(Live(logs)), ends(logs))
 
     assert changed.begins_ms == 1_000 + 10 * 600
     assert replayed.alerts[0].alert["phase"] == "started"

@@ -18,7 +18,7 @@ from streams.kafka.ranges import all_of, offsets_at
 from streams.kafka.subscribing import Record
 from streams.kafka.verifying import KafkaLogs
 from streams.moments import moment_ms
-from streams.replay import Sent, SentAlert
+from streams.replay import Barrier, Sent, SentAlert, barriers_of
 from streams.replay_start import Window, inputs_of
 from streams.topic_logs import Place
 
@@ -71,6 +71,12 @@ class Recorded:
     """As told, in order; repeats too."""
     alerts: list[SentAlert]
     """As told, in order; those told twice, after a crash, once."""
+
+    @property
+    def barriers(self) -> list[Barrier]:
+        """Of all of them, in whose order rows were taken."""
+        told = [(each.id, each.cut) for each in self.windows] + [(each.said.id, each.said.cut) for each in self.alerts]
+        return [barrier for name, cut in told for barrier in barriers_of(name, cut)]
 
 
 @contextmanager
