@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -44,3 +45,12 @@ def pipeline_name(request) -> str:
     """A name for this test's pipeline: its own topics and groups on the shared broker, in any test order."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name).strip("-")[:40]
     return f"{readable}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def pipeline(broker, pipeline_name, tmp_path) -> Iterator[Any]:
+    """A config and topics of this test's own, and processes that end with it."""
+    from pipeline_process import Pipeline  # noqa: PLC0415 - only for those that ask
+
+    with Pipeline(tmp_path, broker, pipeline_name).create_topics() as made:
+        yield made

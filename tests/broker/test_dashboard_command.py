@@ -59,12 +59,6 @@ def send(bootstrap, pipeline, role, *records, partition=0):
     producer.close()
 
 
-@pytest.fixture
-def pipeline(broker, pipeline_name, tmp_path):
-    with Pipeline(tmp_path, broker, pipeline_name).create_topics() as made:
-        yield made
-
-
 def test_it_shows_what_is_there_and_what_comes(pipeline, broker, tmp_path):
     """From all five topics, records of another shape counted and passed over; and no group is left on the broker."""
     send(broker, pipeline, "metrics", window(1), b"no JSON", b"{}", window(2), window(2))

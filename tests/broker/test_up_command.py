@@ -10,16 +10,10 @@ import signal
 
 import psutil
 import pytest
-from pipeline_process import MILLRACE, Pipeline, Process, until
+from pipeline_process import MILLRACE, Process, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 ADDRESS = re.compile(r"the live page: http://127\.0\.0\.1:(\d+)/")
-
-
-@pytest.fixture
-def pipeline(broker, pipeline_name, tmp_path):
-    with Pipeline(tmp_path, broker, pipeline_name).create_topics() as made:
-        yield made
 
 
 @pytest.fixture

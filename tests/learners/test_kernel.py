@@ -2,12 +2,10 @@
 
 import fractions
 import random
-import shutil
-import sysconfig
-from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled_kernel import needs_kernel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import linear_model, optim, preprocessing
@@ -19,14 +17,7 @@ from learners.kernel import ScaledLinear, kernel, kernel_state, repeats_river
 from learners.snapshots import dumps
 from learners.target import Target
 
-ROOT = Path(__file__).parents[2]
-COMPILER = shutil.which(str(sysconfig.get_config_var("CC") or "cc").split()[0])
-HEADERS = (Path(sysconfig.get_paths()["include"]) / "Python.h").exists()
-compiled = pytest.mark.skipif(
-    kernel_state() == "not built" and not (COMPILER and HEADERS),
-    reason="the installation found no C compiler or no headers of Python",
-)
-pytestmark = compiled
+pytestmark = needs_kernel
 
 YES_NO = Target(kind="binary", labels=("no", "yes"), positive="yes")
 REGRESSION = Target(kind="regression")

@@ -1,23 +1,16 @@
 """With and without the compiled kernel: an installation is whole either way, and learns the same."""
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
-
-from learners.kernel import kernel_state
+from compiled_kernel import BUILDABLE, needs_kernel
 
 ROOT = Path(__file__).parents[2]
-COMPILER = shutil.which(str(sysconfig.get_config_var("CC") or "cc").split()[0])
-HEADERS = (Path(sysconfig.get_paths()["include"]) / "Python.h").exists()
-pytestmark = pytest.mark.skipif(
-    kernel_state() == "not built" and not (COMPILER and HEADERS),
-    reason="the installation found no C compiler or no headers of Python",
-)
+pytestmark = needs_kernel
 
 
 def test_without_a_kernel_in_the_installation_river_does_it_all():
@@ -47,7 +40,7 @@ def test_without_a_kernel_in_the_installation_river_does_it_all():
 @pytest.mark.parametrize("compiler", ["there", "missing", "failing"])
 def test_an_installation_never_fails_for_want_of_a_compiler(compiler, tmp_path):
     """With one there is a kernel, without one there is none, and the exit code is 0 either way."""
-    if compiler == "there" and not (COMPILER and HEADERS):
+    if compiler == "there" and not BUILDABLE:
         pytest.skip("no C compiler or no headers of Python")
     cc = {"missing": {"CC": "no-such-compiler"}, "failing": {"CC": "false"}}.get(compiler, {})
     folders = ["--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "temp")]

@@ -6,7 +6,7 @@ import pytest
 from kafka import KafkaProducer
 from page_browser import chromium
 from page_records import Elements, ask, config_of
-from pipeline_process import MILLRACE, Pipeline, Process
+from pipeline_process import MILLRACE, Process
 
 from streams.messages import encode
 from streams.web.guard import Door
@@ -20,12 +20,6 @@ def browser():
     driver = chromium()
     yield driver
     driver.quit()
-
-
-@pytest.fixture
-def pipeline(broker, pipeline_name, tmp_path):
-    with Pipeline(tmp_path, broker, pipeline_name).create_topics() as made:
-        yield made
 
 
 @pytest.fixture
