@@ -106,6 +106,8 @@ class DriftConfig(Section):
             raise ValueError(f"joint must be false where reference.rows is below {JOINT_ROWS_MIN:,}: it would cry wolf")
         if self.reference.kind == "seasonal":
             self._phases_are_judged()
+        if self.reference.file is not None and self.period and Period.parse(self.period).ms is not None:
+            raise ValueError('period must be in rows ("48 rows") where reference.file is set: its rows have no time')
         if 0 < self.rebase_after_rows <= self.listing_rows:
             raise ValueError("rebase_after_rows must be 0 or more than listing_rows")
         if self.slide_rows > self.window_rows:

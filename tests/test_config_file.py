@@ -90,6 +90,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_error(write):
         ("[drift.reference]\nkind = 'slidng'", "got 'slidng'; did you mean 'sliding'?"),
         ("[drift.reference]\nkind = 'file'", 'drift.reference.file must be set where kind is "file"'),
         ("[drift.reference]\nkind = 'sliding'\nfile = 'a.csv'", "drift.reference.file must be left out unless kind is"),
+        ("[drift]\nperiod = '24h'\nreference.file = 'a.csv'", 'drift.period must be in rows ("48 rows") where'),
         ("[drift.reference]\nkind = 'seasonal'", 'drift.period must be set where reference.kind is "seasonal"'),
         ("[drift]\nperiod = '24h'\nreference = {kind = 'seasonal', rows = 1000}", "must be at least 24 times rows_min"),
         ("[models]\nchampion = 'none'", "models.champion must be one of the candidates"),

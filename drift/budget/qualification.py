@@ -41,11 +41,12 @@ _ODDS = {MISSING: RARE_ODDS, OTHER: RARE_ODDS, NEW: NEW_ODDS}
 _PLAINLY = 1e60
 _NAMED_MAX = 3
 
-Promise = Literal["holds", "not_stable", "dependent", "collecting", "demoted"]
+Promise = Literal["holds", "not_stable", "dependent", "partial", "collecting", "demoted"]
 WORDS: Mapping[Promise, str] = {
     "holds": "budget holds",
     "not_stable": "observe only: reference not stable, budget not promised",
     "dependent": "not enough independent data",
+    "partial": "observe only: the reference is shorter than the period, budget not promised",
     "collecting": "collecting a reference",
     "demoted": "observe only: keeps alarming, budget not promised",
 }
@@ -64,6 +65,8 @@ class Standing:
     lags: int = 0
     """Order of the autoregression that is taken out."""
     seasonal: bool = False
+    periods: float = 0.0
+    """That the reference covers, of a declared one; a season is known only from the whole of it."""
     p_value: float = 1.0
     """Of the self-test."""
 
@@ -75,6 +78,8 @@ class Standing:
             return f"{text}, stability unchecked"
         if self.promise == "dependent":
             return f"{text}: {self.rows} rows are worth {self.independent_share * self.rows:.0f}"
+        if self.promise == "partial":
+            return f"{text}: it covers {self.periods:.2g} of it"
         return text
 
 

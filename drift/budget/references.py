@@ -141,9 +141,15 @@ class References:
         collection, config = self.collection, self._config
         assert collection is not None
         basis = harmonics(collection.phases) if config.period else None
+        phases = collection.phases
+        periods = max(phases) - min(phases) if phases else math.inf
         samples: list[Sample] = []
         for name, column in collection.columns().items():
-            samples.append(column_sample(name, config.columns[name].kind, column.tolist(), basis))
+            sample = column_sample(name, config.columns[name].kind, column.tolist(), basis)
+            if periods < 1 and sample.code.numeric:  # waves fitted to a part of them would lead anywhere in the rest
+                standing = replace(sample.standing, promise="partial", periods=periods)
+                sample = replace(sample, standing=standing)
+            samples.append(sample)
             yield
         standings = yield from self._judged(samples)
         passed = [sample for sample in samples if standings[sample.code.name].promise == "holds"]
@@ -153,7 +159,7 @@ class References:
             columns.append(sample.column(weight=self._weight, tolerance_sd=tolerance_sd))
             yield
         self._told(standings)
-        waiting = [sample.code.name for sample in samples if sample.standing.promise == "dependent"]
+        waiting = [sample.code.name for sample in samples if sample.standing.promise in {"dependent", "partial"}]
         if waiting and collection.rows < config.waiting_rows_max:
             collection.narrow(waiting)
             self.rows_due = min(2 * collection.rows, config.waiting_rows_max)
@@ -248,5 +254,6 @@ def _plain(standing: Standing) -> dict[str, Any]:
         "independent_share": standing.independent_share,
         "lags": standing.lags,
         "seasonal": standing.seasonal,
+        "periods": standing.periods,
         "p_value": standing.p_value,
     }

@@ -26,6 +26,7 @@ LISTING = 120
 
 def frozen(budget):
     """The control: the same budget against a reference that never grows."""
+    budget.standings()  # who asks finds its reference qualified
     for section in [*budget._sections, budget._loss]:
         section.panel.growth.stop()
 
