@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from streams.config import Config
 from streams.kafka.durable import Identity
+from streams.kafka.fetching import Chunk
 from streams.kafka.owned_shard import FollowedModel
 from streams.kafka.owned_task import OwnedTask
-from streams.kafka.seam import Chunk
 from streams.kafka.sending import Outflow
 from streams.kafka.worker import Worker
 from streams.messages import encode

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from faust.types import TP
 
-    from streams.kafka.seam import Chunk
+    from streams.kafka.fetching import Chunk
 
 HEAL_S = 10.0
 """Chunks fetched before a seek may still come for a moment; a hole that stays longer will not heal."""

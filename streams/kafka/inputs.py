@@ -10,8 +10,8 @@ from faust.types import TP
 from streams.stages.merge import Input
 
 if TYPE_CHECKING:
+    from streams.kafka.fetching import Chunk
     from streams.kafka.member import Member
-    from streams.kafka.seam import Chunk
 
 
 class Inputs:

@@ -259,21 +259,14 @@ class Member(ABC):
         self.consumer.resume_partitions(set(positions))
 
     async def show_progress(self, offsets: Mapping[str, int]) -> None:
-        """Committed offsets are a display for people's lag tools: nothing here ever reads them, or waits for them long.
-
-        Not by `call_thread`: its queue is that of the fetch, which commits without an answer would block.
-        """
-        thread = self.consumer._thread  # noqa: SLF001 - Faust's commit goes through its own ack state
+        """Committed offsets are a display for lag tools: nothing here ever reads them, or waits for them long."""
+        consumer = self.consumer._thread._consumer  # noqa: SLF001 - Faust's commit goes through its own ack state
         commits = {}
         for place, offset in offsets.items():
             topic, _, partition = place.rpartition("/")
             commits[aiokafka.TopicPartition(topic, int(partition))] = OffsetAndMetadata(offset, "")
-
-        async def commit() -> None:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(thread._consumer.commit(commits), PROGRESS_S)  # noqa: SLF001
-
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(commit(), thread.thread_loop))
+        with contextlib.suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(consumer.commit(commits), PROGRESS_S)
 
     def _in_group(self) -> bool:
         """Whether the group's coordinator is known."""

@@ -14,10 +14,10 @@ from faust.types import TP
 from streams.config import Config
 from streams.kafka.assignors import OneOwner
 from streams.kafka.durable import Identity
+from streams.kafka.fetching import Chunk
 from streams.kafka.member import Member
 from streams.kafka.owned_watch import OwnedWatch
 from streams.kafka.report_queue import ReportQueue
-from streams.kafka.seam import Chunk
 from streams.observability.found import Found
 from streams.state.store import Store
 

@@ -28,7 +28,7 @@ from streams.stages.merge import Row
 from streams.state.store import Stored
 
 if TYPE_CHECKING:
-    from streams.kafka.seam import Chunk
+    from streams.kafka.fetching import Chunk
     from streams.kafka.worker import Worker
 
 log = structlog.get_logger()

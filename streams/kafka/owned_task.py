@@ -26,7 +26,7 @@ from streams.state.pending_segment import Segment
 from streams.state.place import StoreAwayError
 
 if TYPE_CHECKING:
-    from streams.kafka.seam import Chunk
+    from streams.kafka.fetching import Chunk
     from streams.kafka.worker import Worker
 
 log = structlog.get_logger()

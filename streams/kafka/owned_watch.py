@@ -30,8 +30,8 @@ from streams.state.outbox import Outbox
 if TYPE_CHECKING:
     from faust.types import TP
 
+    from streams.kafka.fetching import Chunk
     from streams.kafka.monitor import Monitor
-    from streams.kafka.seam import Chunk
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ import pytest
 from offline_worker import OfflineWorker, events
 
 from streams.errors import BrokerError
+from streams.kafka.fetching import Chunk
 from streams.kafka.holes import HEAL_S, Holes
-from streams.kafka.seam import Chunk
 
 EVERY_MS = 10
 

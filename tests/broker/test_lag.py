@@ -15,9 +15,9 @@ from pipeline_records import end_offsets, read_topic
 
 from streams.config import Config
 from streams.kafka.durable import Durable
+from streams.kafka.fetching import Chunk
 from streams.kafka.owned_shard import OwnedShard, learner_from
 from streams.kafka.pace import ROWS_MAX
-from streams.kafka.seam import Chunk
 from streams.kafka.sending import Outflow
 from streams.messages import Prediction, encode
 

@@ -1,4 +1,4 @@
-"""What the fetching thread makes of what aiokafka throws at it."""
+"""What is made of what aiokafka fetches, and throws."""
 
 import asyncio
 from contextlib import nullcontext
@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
-from streams.kafka.seam import ConsumerThread
+from streams.kafka.fetching import Fetching
 
 PLACE, OTHER = TP("shop.examples", 0), TP("shop.examples", 1)
 
@@ -19,8 +19,8 @@ async def fetched(error):
     async def fetched_records(*_, **__):
         raise error
 
-    thread = object.__new__(ConsumerThread)
-    thread.reached, thread.gaps, thread.consumer = {}, {}, SimpleNamespace(flow_active=True, ends={})
+    fetching = object.__new__(Fetching)
+    fetching.reached, fetching.gaps, fetching.consumer = {}, {}, SimpleNamespace(flow_active=True, ends={})
     consumer = SimpleNamespace(
         _closed=False,
         _fetcher=SimpleNamespace(
@@ -30,7 +30,7 @@ async def fetched(error):
         ),
         _subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=None)),
     )
-    return await thread._fetch_records(consumer, {PLACE}, 1.0)
+    return await fetching._fetch_records(consumer, {PLACE}, 1.0)
 
 
 def test_a_partition_that_was_assigned_and_is_not_sought_yet_brings_nothing():
@@ -75,12 +75,12 @@ class Log:
 
 
 def chunks_of(log, reached, times, asked=frozenset({PLACE})):
-    thread = object.__new__(ConsumerThread)
-    thread.reached, thread.gaps = {PLACE: reached}, {}
-    thread.consumer = SimpleNamespace(flow_active=True, ends={})
+    fetching = object.__new__(Fetching)
+    fetching.reached, fetching.gaps = {PLACE: reached}, {}
+    fetching.consumer = SimpleNamespace(flow_active=True, ends={})
 
     async def fetch():
-        return [await thread._fetch_records(log, asked, 1.0) for _ in range(times)]
+        return [await fetching._fetch_records(log, asked, 1.0) for _ in range(times)]
 
     return [
         (chunk.start, chunk.stop, [row.offset for row in chunk.rows])
@@ -110,7 +110,7 @@ def test_a_gap_that_stays_is_the_log_s_own():
 
 @pytest.mark.parametrize("change", [set.clear, lambda asked: asked.discard(PLACE), lambda asked: asked.add(OTHER)])
 def test_partitions_that_are_paused_while_it_waits_lose_no_row(change):
-    """Faust pauses them from another thread. An empty set means all to aiokafka: eight examples were lost that way."""
+    """Faust pauses them meanwhile. An empty set means all to aiokafka: eight examples were lost that way."""
     asked = {PLACE}
     log = Log(range(20), 5, meanwhile=lambda: change(asked))
 
@@ -132,10 +132,10 @@ def test_partitions_of_a_topic_come_together():
     log = Log(range(4), 0)
     log._fetcher.fetched_records = lambda asked, **_: _answer({place: [SimpleNamespace(offset=7)] for place in asked})
     log.state.position = 8
-    thread = object.__new__(ConsumerThread)
-    thread.reached, thread.gaps = dict.fromkeys([*examples, other], 7), {}
-    thread.consumer = SimpleNamespace(flow_active=True, ends={})
-    found = asyncio.run(thread._fetch_records(log, {*examples, other}, 1.0))
+    fetching = object.__new__(Fetching)
+    fetching.reached, fetching.gaps = dict.fromkeys([*examples, other], 7), {}
+    fetching.consumer = SimpleNamespace(flow_active=True, ends={})
+    found = asyncio.run(fetching._fetch_records(log, {*examples, other}, 1.0))
 
     assert {place.topic for place in found} == {"shop.examples", "shop.labels"}
     for place, (fetched,) in found.items():
