@@ -26,7 +26,7 @@ from streams.state.pending_segment import Segment
 from streams.state.place import StoreAwayError
 
 if TYPE_CHECKING:
-    from streams.kafka.fetching import Chunk
+    from streams.kafka.seam import Chunk
     from streams.kafka.worker import Worker
 
 log = structlog.get_logger()
@@ -237,6 +237,11 @@ class OwnedTask(Owned[Cut]):
     def has_rows(self) -> bool:
         """Whether rows wait for their turn."""
         return bool(self.task.events.buffered or self.task.labels.buffered)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether rows wait, or are known to be there and not fetched."""
+        return self.has_rows or any(side.end is not None and side.waits() for side in self.task.merge.inputs)
 
     def positions(self) -> dict[TP, int]:
         """Where to read on."""

@@ -37,8 +37,8 @@ from streams.state.store import Store
 
 log = structlog.get_logger()
 
-LEAD_MS = 500
-"""Stream time that one partition may be ahead of another."""
+LEAD_MS = 100
+"""Stream time that one partition may be ahead of another: what the model lacks of the others' labels, too."""
 HELD_S = 1.0
 
 Owned = TypeVar("Owned", OwnedTask, OwnedShard)
@@ -149,7 +149,7 @@ class Worker(Member):
         return shard not in self.shards and self.staleness(shard).examples > self.config.models.lag_followed_max
 
     def ahead(self, task: OwnedTask) -> bool:
-        """Whether this partition has run ahead in stream time of one that works too.
+        """Whether this partition has run ahead in stream time of one that works too, or waits for rows that are there.
 
         On a backlog partitions would drift apart by whatever a fetch brings, and everything downstream would see the
         times mixed. A partition that has not moved for a second does not hold the others.
@@ -158,7 +158,7 @@ class Worker(Member):
         others = [
             other.task.now_ms
             for other in self.tasks.values()
-            if other is not task and other.ready and other.has_rows and now - other.moved_at < HELD_S
+            if other is not task and other.ready and other.has_work and now - other.moved_at < HELD_S
         ]
         return bool(others) and task.task.now_ms > min(others) + LEAD_MS
 
