@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import socket
 import time
-import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.browser import browse
 from streams.cli.option_lists import spread
 from streams.cli.options import Process
 from streams.cli.terminal import note, say, warn
@@ -159,8 +159,8 @@ async def _serve(
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         structlog.get_logger().info("dashboard_ready", address=address)
         say(address)
-        if open_ and not webbrowser.open(address):
-            note("there is no browser here: open this address in yours")
+        if open_ and not browse(address):
+            note("there is no browser here (ssh, or no display): open this address in yours")
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.main import stop_on_sigterm
-from streams.cli.terminal import console, interactive, note, say
+from streams.cli.terminal import console, interactive, note, say, write_out
 from streams.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def demo(
         if str(out) == "-":
             print(text)
         else:
-            out.write_text(text + "\n", encoding="utf-8")
+            write_out(out, text + "\n")
     if str(out) != "-":
         _tell(story)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.browser import browse
 from streams.cli.options import CONFIG, ConfigOption, SetOption, load_config
 from streams.cli.terminal import note, progress, say, table
 from streams.cli.wording import local_time, one_line
@@ -56,7 +56,7 @@ def report(
             raise MillraceError(f"could not write {out}: {error.strerror or error}") from error
         page = out
     say(str(page.resolve()))
-    if open_ and not _browse(page):
+    if open_ and not browse(page.resolve().as_uri()):
         note("there is no browser here (ssh, or no display): open this file in yours")
 
 
@@ -130,14 +130,3 @@ def _render(config: Config, stored: StoredReport) -> Path:
     with progress("rendering the report") as update:
         update(None, "about ten seconds")
         return render(stored, config.reports.timeout_ms / 1000)
-
-
-def _browse(page: Path) -> bool:
-    """Whether a browser of this screen has taken it."""
-    import os
-    import sys
-
-    if any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY")):
-        return False
-    shown = sys.platform in {"darwin", "win32"} or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
-    return shown and webbrowser.open(page.resolve().as_uri())

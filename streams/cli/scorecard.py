@@ -11,7 +11,7 @@ import typer
 
 from streams.cli.option_lists import spread
 from streams.cli.options import CONFIG, ConfigOption, JsonOption, SetOption, load_config
-from streams.cli.terminal import Update, interactive, json_out, note, progress, say, table
+from streams.cli.terminal import Update, interactive, json_out, note, progress, say, table, write_out
 from streams.cli.wording import one_line, plural
 from streams.errors import ConfigError, MillraceError
 
@@ -79,7 +79,9 @@ def scorecard(
         stretch, name = _stretch(loaded, asked, update)
         card = judged(loaded, stretch, asked, update)
     if html is not None:
-        _write(html, card, f"Drift scorecard of {loaded.name}", name)
+        from drift.scorecard.page import page
+
+        write_out(html, page(card, f"Drift scorecard of {loaded.name}", name))
     if as_json:
         json_out({"pipeline": loaded.name, "from": name, **card.tree()})
     else:
@@ -205,12 +207,3 @@ def _draw(card: Scorecard, name: str) -> None:
         say(f"- {one_line(words)}")
     if wide and len(names) < len(card.scores):
         note("The other contenders, change by change: --json, or --html FILE")
-
-
-def _write(path: Path, card: Scorecard, title: str, source: str) -> None:
-    from drift.scorecard.page import page
-
-    try:
-        path.write_text(page(card, title, source), encoding="utf-8")
-    except OSError as error:
-        raise MillraceError(f"could not write {path}: {error.strerror or error}") from error

@@ -12,7 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
+
+from streams.errors import MillraceError
 
 PROGRESS_EVERY_S = 5.0
 """Between two plain progress lines."""
@@ -57,6 +60,14 @@ def complain(text: str) -> None:
 def json_out(value: object) -> None:
     """One JSON document on stdout: indented for a person, one line in a pipe."""
     print(json.dumps(value, indent=2 if interactive() else None, ensure_ascii=False, default=str))
+
+
+def write_out(path: Path, text: str) -> None:
+    """A file that was asked for; MillraceError where it cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MillraceError(f"could not write {path}: {error.strerror or error}") from error
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:

@@ -4,7 +4,10 @@ import io
 import json
 import sys
 
+import pytest
+
 from streams.cli import terminal
+from streams.errors import MillraceError
 
 
 class Terminal(io.StringIO):
@@ -61,3 +64,20 @@ def test_json_is_one_line_in_a_pipe_and_control_characters_are_escaped(capsys):
     assert json.loads(out) == {"a": "\x1b[2J", "é": 1}
     assert "\x1b" not in out
     assert out.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
+    """After a run of minutes: which file, and why."""
+    with pytest.raises(MillraceError, match=r"could not write .*result\.json: No such file or directory"):
+        terminal.write_out(tmp_path / "gone" / "result.json", "{}")
+
+
+def test_a_bar_is_told_how_many_of_so_many():
+    """Never more than all of them, and nothing of nothing is no division."""
+    told = []
+    count = terminal.counting(lambda share, text: told.append((share, text)), 2_000, "rows")
+    count(1_000)
+    count(3_000)
+    terminal.counting(lambda share, text: told.append((share, text)), 0, "rows")(0)
+
+    assert told == [(0.5, "1,000 rows"), (1.0, "3,000 rows"), (0.0, "0 rows")]
