@@ -121,6 +121,22 @@ def test_other_settings_tell_other_alerts():
     assert run(logs, live, config(alert_on=["loss"])).alerts == []
 
 
+@pytest.mark.parametrize("kind", ["sliding", "reservoir", "retrain", "promotion"])
+def test_a_reference_of_another_kind_is_replayed_as_it_would_have_been_live(kind):
+    """What `--set drift.reference.kind=...` tells of a life with the first rows is what a life with it tells."""
+    logs, live = shifted()
+    settings = config(reference={"kind": kind, "rows": REFERENCE})
+    other = Live(logs, settings)
+
+    replayed = run(logs, live, settings)
+
+    assert replayed.alerts
+    assert [found.alert for found in run(logs, other, settings).alerts] == other.alerts
+    assert [found.alert["subjects"][0]["subject"] for found in replayed.alerts][:1] == ["feature:x"]
+    assert len(replayed.references) == (3 if kind == "sliding" else 1)
+    assert run(logs, live, settings).references == replayed.references
+
+
 def second_life(logs):
     """A monitor that was rebuilt: it began at the ends of the logs as they were."""
     start = starts(logs) | {"shop.predictions/0": 201, "shop.predictions/1": 200, "shop.examples/0": 392}
