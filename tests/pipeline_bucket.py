@@ -1,44 +1,62 @@
-"""An S3 for a test, in this process, and the stories of pipelines that keep their state in it."""
+"""An S3 for a test, and the stories of pipelines that keep their state in it."""
 
 from __future__ import annotations
 
 import secrets
-import time
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import boto3
-from moto.server import ThreadedMotoServer
+import pipeline_s3
+import pytest
+from pipeline_process import STOPPED_S
 from pipeline_story import Story
+
+from streams.kafka.ports import free_port
 
 NAME = "millrace-state"
 
 
 class Bucket:
-    """One bucket behind a server on a port of its own; what it holds outlives the server."""
+    """One bucket behind a server on a port of its own; what it holds outlives the server.
 
-    def __init__(self, setenv):
-        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self.server.start()
-        _, self.port = self.server.get_host_and_port()
-        for name, value in {
+    One for all of a process's tests: s3fs remembers for good which server it has found a bucket at.
+    """
+
+    def __init__(self):
+        self.port = free_port()  # one that no client is given while the server is away
+        command = [sys.executable, pipeline_s3.__file__, str(self.port)]
+        self.server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.server.stdout.readline() == "up\n"
+        self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            setenv(name, value)
-        self.client = boto3.client("s3")
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            self.client = boto3.client("s3")
         self.client.create_bucket(Bucket=NAME)
 
-    def away(self, seconds):
-        """Nobody answers on its port for so long."""
-        self.server.stop()
-        time.sleep(seconds)
-        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
-        self.server.start()
+    @contextmanager
+    def away(self):
+        """Nobody answers on its port meanwhile."""
+        self._tell("away")
+        yield
+        self._tell("back")
+
+    def _tell(self, word):
+        self.server.stdin.write(f"{word}\n")
+        self.server.stdin.flush()
+        assert self.server.stdout.readline() == f"{word}\n"
 
     def close(self):
         self.client.close()
-        self.server.stop()
+        self.server.kill()
+        self.server.communicate()
 
     def keys(self, prefix):
         """All below it."""
@@ -88,6 +106,6 @@ class BucketStory(Story):
         self.mirror()
         return super().lag()
 
-    def stop(self, name, timeout_s=20.0):
+    def stop(self, name, timeout_s=STOPPED_S):
         super().stop(name, timeout_s)
         self.mirror()

@@ -7,7 +7,6 @@ As `pipeline_traffic`, with an eye for one kind of disorder:
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 
@@ -27,8 +26,7 @@ class DisorderlyTraffic(Traffic):
     """Starts a disorderly generator; a context manager that ends it."""
 
     def __init__(self, kind, bootstrap, features, labels, *, rate, seed):
-        command = [sys.executable, __file__, kind, bootstrap, features, labels, str(rate), str(seed)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._begin(__file__, kind, bootstrap, features, labels, rate, seed)
 
 
 class _Disorder(pipeline_traffic._Generator):

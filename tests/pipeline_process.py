@@ -19,6 +19,11 @@ from streams.cli.main import run
 
 MILLRACE = str(Path(sys.executable).with_name("millrace"))
 POLL_S = 0.02
+PATIENCE_S = 120.0
+"""For what must come, or for its next step: no promise of speed. On a machine that does ten things at once all takes
+long; what moves is waited for."""
+STOPPED_S = 60.0
+"""A member that is told to stop has bounds of its own: 15 s for its states, 15 s for its group."""
 TAIL_LINES = 15
 
 
@@ -27,6 +32,7 @@ class Process:
 
     def __init__(self, command, log, folder, env=None):
         self.log, self.command = log, command
+        self._lines, self._read = [], 0
         with log.open("ab") as sink:
             self.popen = subprocess.Popen(
                 command,
@@ -47,15 +53,16 @@ class Process:
 
     def events(self, name=None):
         """Its log lines as dicts, those called `name` only."""
-        found = []
-        for line in self.text().splitlines():
+        with self.log.open("rb") as log:  # only what is new: who waits asks fifty times a second
+            log.seek(self._read)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        self._read += len(whole + newline)
+        for line in whole.decode(errors="replace").splitlines():
             if line.startswith("{") and line.endswith("}"):
-                event = json.loads(line)
-                if name is None or event.get("event") == name:
-                    found.append(event)
-        return found
+                self._lines.append(json.loads(line))
+        return [event for event in self._lines if name is None or event.get("event") == name]
 
-    def wait_for(self, name, timeout_s=45.0, count=1, **fields):
+    def wait_for(self, name, timeout_s=PATIENCE_S, count=1, **fields):
         """The `count`-th log line of this name with these fields; fails if the process ends or the time is over."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -72,7 +79,7 @@ class Process:
         self.popen.kill()
         return self.popen.wait(10)
 
-    def stop(self, timeout_s=10.0):
+    def stop(self, timeout_s=STOPPED_S):
         """SIGTERM; its exit code. Fails if it takes longer."""
         self.popen.send_signal(signal.SIGTERM)
         return self.wait(timeout_s)
@@ -98,12 +105,14 @@ class Process:
         return "\n".join(self.text().splitlines()[-TAIL_LINES:])
 
 
-def until(true, timeout_s, what):
-    """Wait until `true()`; the test fails with `what` after the time."""
-    deadline = time.monotonic() + timeout_s
+def until(true, timeout_s, what, poll_s=POLL_S, moved=lambda: None):
+    """Wait until `true()`; the test fails with `what` after the time, which begins anew when `moved()` is another."""
+    deadline, before = time.monotonic() + timeout_s, moved()
     while not (answer := true()):
+        if (now := moved()) != before:
+            deadline, before = time.monotonic() + timeout_s, now
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what() if callable(what) else what}"
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return answer
 
 

@@ -6,10 +6,13 @@ import hashlib
 import hmac
 import json
 import struct
+import time
 from typing import Any, NamedTuple
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
+
+KNOWN_S = 30.0
 
 
 class Record(NamedTuple):
@@ -49,8 +52,7 @@ def read_topic(bootstrap, topic):
         auto_offset_reset="earliest",
     )
     try:
-        places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-        assert places, f"{topic} does not exist"
+        places = _places(consumer, [topic])
         ends = consumer.end_offsets(places)
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
@@ -69,10 +71,21 @@ def end_offsets(bootstrap, topics):
     """`topic/partition` → end."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     try:
-        places = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
+        places = _places(consumer, topics)
         return {f"{place.topic}/{place.partition}": end for place, end in consumer.end_offsets(places).items()}
     finally:
         consumer.close()
+
+
+def _places(consumer, topics):
+    """All their partitions; a broker that has just come back may not know them at once."""
+    found, deadline = [], time.monotonic() + KNOWN_S
+    for topic in topics:
+        while not (numbers := consumer.partitions_for_topic(topic)):
+            assert time.monotonic() < deadline, f"{topic} does not exist"
+            time.sleep(0.1)
+        found += [TopicPartition(topic, number) for number in sorted(numbers)]
+    return found
 
 
 _PREFIX = struct.Struct(">8s32s8sHIQ")

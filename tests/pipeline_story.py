@@ -18,14 +18,17 @@ from pathlib import Path
 import pipeline_failpoints
 from pipeline_audit import broken_promises, collect, expected
 from pipeline_disorder import DisorderlyTraffic
-from pipeline_process import Pipeline, Process, until
+from pipeline_process import PATIENCE_S, STOPPED_S, Pipeline, Process, until
 from pipeline_records import end_offsets, lag, read_checkpoint
-from pipeline_traffic import Traffic
+from pipeline_traffic import ACKNOWLEDGED_S, Traffic
+
+from streams.cli.main import BROKER_LOST
 
 RUNS: list[dict] = []
 """A line for every story that was audited, for the table at the end of the session."""
 READY = {"worker": "task_restored", "monitor": "monitor_restored"}
-CAUGHT_UP_S = 60
+LOOK_S = 0.2
+"""Between two questions to Kafka: each is a connection of its own, and takes from what it asks about."""
 DISOWNED = "adopted by another process"
 """The last word of a monitor that was taken for dead."""
 
@@ -38,7 +41,7 @@ def drawn_seed():
 class Story:
     """A pipeline, its members by name (`worker`, `worker-b`, `monitor`, …) and the traffic; ends them all."""
 
-    def __init__(self, folder, broker, name, *, rate=300, seed=None, **tables):
+    def __init__(self, folder, broker, name, *, rate=300, seed=None, supervised=False, **tables):
         self.pipeline = Pipeline(folder, broker, name, **tables)
         self.seed = drawn_seed() if seed is None else seed
         self.chance, self.rate, self.name = random.Random(self.seed), rate, name
@@ -46,6 +49,8 @@ class Story:
         self.frozen: set[str] = set()
         self.zombies = False
         """Whether anybody was ever frozen: what a zombie had in flight may be a second prediction."""
+        self.supervised, self.restarts = supervised, 0
+        """Whether what ends with the word that another start may help gets one, as it would from any supervisor."""
         self.lines: list[str] = []
         self.began = time.monotonic()
         self.faults = 0
@@ -87,6 +92,8 @@ class Story:
 
     def ready(self, name, count=1):
         """Wait until it has restored what it owns."""
+        if self.supervised:
+            self.until(lambda: self._restored(name) >= count, PATIENCE_S, f"{name} is ready")
         return self.members[name].wait_for(READY[name.partition("-")[0]], count=count)
 
     def kill(self, name):
@@ -95,13 +102,16 @@ class Story:
         self.frozen.discard(name)
         self.members.pop(name).kill()
 
-    def stop(self, name, timeout_s=10.0):
+    def _restored(self, name):
+        return len(self.members[name].events(READY[name.partition("-")[0]]))
+
+    def stop(self, name, timeout_s=STOPPED_S):
         """SIGTERM; it must end well, or have ended because another one has its history, or not have begun."""
         self.note(f"stop {name}")
         process = self.members.pop(name)
         code, words = process.stop(timeout_s), process.text()
-        unborn = code == -signal.SIGTERM and not words
-        assert code == 0 or unborn or DISOWNED in words, f"{name} ended with {code}:\n{words[-3000:]}"
+        unborn = code == -signal.SIGTERM and '"joining"' not in words
+        assert code == 0 or unborn or self._may_end(code, words), f"{name} ended with {code}:\n{words[-3000:]}"
 
     def freeze(self, name):
         """SIGSTOP: to the others it is dead."""
@@ -116,7 +126,7 @@ class Story:
         self.frozen.discard(name)
         self.members[name].popen.send_signal(signal.SIGCONT)
 
-    def dies(self, name, timeout_s=40.0):
+    def dies(self, name, timeout_s=PATIENCE_S):
         """Wait until the fault inside has killed it."""
         code = self.members.pop(name).wait(timeout_s)
         assert code == -signal.SIGKILL, f"{name} ended with {code}:\n{self.pipeline.logs()[-3000:]}"
@@ -131,10 +141,30 @@ class Story:
         """A random while."""
         time.sleep(self.chance.uniform(seconds_from, seconds_to))
 
-    def until(self, true, timeout_s, what):
-        """Wait until `true()`."""
+    def until(self, true, timeout_s, what, moved=lambda: None):
+        """Wait until `true()`, from the last time that `moved()` was another."""
         self.note(f"until {what}")
-        return until(true, timeout_s, lambda: f"{what}\n{self.pipeline.logs()[-3000:]}")
+
+        def look():
+            self.supervise()
+            return true()
+
+        return until(look, timeout_s, lambda: f"{what}\n{self.pipeline.logs()[-3000:]}", LOOK_S, moved)
+
+    def supervise(self):
+        """Start again what ended as it may: started while Kafka was away, out of its group for good, or disowned."""
+        if not self.supervised:
+            return
+        for name, process in list(self.members.items()):
+            if (code := process.popen.poll()) is not None:
+                self.note(f"{name} ended with {code}")
+                words = process.text()
+                assert self._may_end(code, words), f"{name} ended with {code}:\n{words[-3000:]}"
+                self.restarts += 1
+                self.start(name)
+
+    def _may_end(self, code, words):
+        return DISOWNED in words or (self.supervised and code == BROKER_LOST)
 
     def note(self, line, *, fault=False):
         """Into the schedule."""
@@ -147,26 +177,42 @@ class Story:
         """Records of a topic."""
         return sum(end_offsets(self.pipeline.bootstrap, [self.pipeline.topic(role)]).values())
 
-    def grows(self, role, by=50, timeout_s=40):
+    def grows(self, role, by=50, timeout_s=PATIENCE_S):
         """Wait until a topic has so many records more."""
-        goal = self.end(role) + by
-        self.until(lambda: self.end(role) >= goal, timeout_s, f"{role} has {by} records more")
+        seen = [self.end(role)]
+        goal = seen[0] + by
+
+        def grown():
+            seen[0] = self.end(role)
+            return seen[0] >= goal
+
+        self.until(grown, timeout_s, f"{role} has {by} records more", lambda: seen[0])
 
     def lag(self):
         """As `pipeline_records.lag`; predictions are the monitor's, where one ever ran."""
         watched = read_checkpoint(self.pipeline.state, "monitor") is not None
         return {place: rows for place, rows in lag(self.pipeline).items() if watched or ".predictions/" not in place}
 
+    def caught_up(self):
+        """Wait until all is worked off, as long as it becomes less."""
+        least = [sum(self.lag().values())]
+
+        def done():
+            left = self.lag() or self.lag()  # twice: what the first look saw the end of may have moved another end
+            least[0] = min(least[0], sum(left.values()))
+            return not left
+
+        self.until(done, PATIENCE_S, "all is worked off", lambda: least[0])
+
     # -- the end -------------------------------------------------------------------------------------------------
 
     def audit(self, times=None, dead=()):
         """The traffic ends, all is worked off, all members stop well; no promise may be broken. The evidence."""
-        events = self.traffic.finish(60) if self.traffic else 0
+        events = self.traffic.finish(2 * ACKNOWLEDGED_S) if self.traffic else 0
         self.note(f"{events} events sent")
         for name in list(self.frozen):
             self.wake(name)
-        # Twice: what the first look saw the end of may have moved another end since.
-        self.until(lambda: not self.lag() and not self.lag(), CAUGHT_UP_S, "all is worked off")
+        self.caught_up()
         for name in list(self.members):
             self.stop(name)
         evidence = collect(self.pipeline, times, dead)
@@ -193,6 +239,7 @@ class Story:
                 "story": self.name.rpartition("-")[0],
                 "seed": self.seed,
                 "faults": self.faults,
+                "restarts": self.restarts,
                 "events": events,
                 "labels due": due,
                 "learnt": learnt,

@@ -22,21 +22,29 @@ WAIT_S = 3.0
 """`labels.wait` of the pipelines of these tests."""
 LATE_S = 1.8
 """A label that comes too late does so by this much."""
+ACKNOWLEDGED_S = 120.0
+"""A broker that comes back is waited for so long, as the product does."""
+BEGUN = "sending\n"
 
 
 class Traffic:
     """Starts a generator; a context manager that ends it."""
 
     def __init__(self, bootstrap, features, labels, *, rate, seed):
-        command = [sys.executable, __file__, bootstrap, features, labels, str(rate), str(seed)]
+        self._begin(__file__, bootstrap, features, labels, rate, seed)
+
+    def _begin(self, *words):
+        """Returns once it knows its broker, which may be harmed then."""
+        command = [sys.executable, *map(str, words)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout.readline() == BEGUN, "the traffic did not begin"
 
     def say(self, word):
-        """`shift`: x moves by 3. `turn`: the answers turn round."""
+        """`shift`: x moves by 3. `turn`: the answers turn round. Said again: as it was."""
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
 
-    def finish(self, timeout_s=40.0):
+    def finish(self, timeout_s=2 * ACKNOWLEDGED_S):
         """No more events; the labels under way still go out. How many events the broker has acknowledged."""
         told, _ = self._process.communicate("finish\n", timeout=timeout_s)
         assert self._process.returncode == 0
@@ -59,6 +67,9 @@ class _Generator:
         self.due = []
         self.planned = self.made = 0
         self.words = set()
+
+    def hear(self, word):
+        self.words = self.words | {word} if word == "finish" else self.words ^ {word}
 
     def run(self, send):
         began = time.monotonic()
@@ -100,18 +111,29 @@ class _Generator:
 
 def main(bootstrap, features, labels, rate, seed):
     """Until `finish`; then the number of events on standard output. Ends with its starter."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=2, enable_idempotence=True)
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        linger_ms=2,
+        enable_idempotence=True,
+        reconnect_backoff_max_ms=500,  # by default half a minute after a broker is back
+        bootstrap_timeout_ms=ACKNOWLEDGED_S * 1000,
+        max_block_ms=ACKNOWLEDGED_S * 1000,
+        delivery_timeout_ms=ACKNOWLEDGED_S * 1000,
+    )
     generator, futures = _Generator({"event": features, "label": labels}, float(rate), int(seed)), []
 
     def listen():
         for line in sys.stdin:
-            generator.words.add(line.strip())
-        generator.words.add("finish")
+            generator.hear(line.strip())
+        generator.hear("finish")
 
     threading.Thread(target=listen, daemon=True).start()
+    sys.stdout.write(BEGUN)
+    sys.stdout.flush()
     generator.run(lambda topic, **record: futures.append(producer.send(topic, **record)))
     for future in futures:
-        future.get(timeout=30)
+        future.get(timeout=ACKNOWLEDGED_S)
     sys.stdout.write(f"{generator.made}\n")
 
 

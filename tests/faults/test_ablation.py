@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
 def test_with_kafkas_committed_offsets_labels_are_lost(story):
     """State from the last checkpoint, positions from the last commit: what lies between was read and is forgotten."""
     ablated = Fault("ablation.offsets")
-    with story(state={"checkpoint_every": "1s"}) as told:
+    with story(state={"checkpoint_every": "5s"}) as told:
         told.pipeline.create_topics()
         told.start("monitor")
         told.start("worker", ablated)

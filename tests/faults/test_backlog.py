@@ -20,7 +20,9 @@ HOUR_MS, EVERY_MS = 3_600_000, 100
 DELAY_MS = 30_000
 """Of a label, at most."""
 TIMES = Times(wait_ms=60_000, early_ms=10_000, grace_ms=5_000)
-QUIET = {"reference": {"rows": 3_000}, "window_rows": 2_000, "slide_rows": 500, "rows_min": 500}
+QUIET = {"reference": {"rows": 3_000}, "window_rows": 2_000, "slide_rows": 500, "rows_min": 500} | {
+    "false_alarms": "1 per 100000000 events"  # by chance, in one of 3,000 runs; disorder would show all the same
+}
 
 
 def produce(told, begin_ms, span_ms):
@@ -56,12 +58,12 @@ def test_a_restart_on_an_hour_of_backlog_makes_no_orphan_and_no_drift(story, pip
         told.ready("worker", count=2)
         begin_ms = time.time_ns() // 10**6 - 2 * HOUR_MS
         produce(told, begin_ms, 60_000)
-        told.until(lambda: not told.lag(), 30, "read")
+        told.caught_up()
         told.kill("worker")
 
         produce(told, begin_ms + 60_000 + DELAY_MS, HOUR_MS)
         told.start("worker")
-        told.grows("examples", by=HOUR_MS // EVERY_MS // 2, timeout_s=60)
+        told.grows("examples", by=HOUR_MS // EVERY_MS // 2)
         told.kill("worker")
         told.start("worker")
         evidence = told.audit(times=TIMES)

@@ -7,13 +7,11 @@ from contextlib import closing
 import pytest
 import tomlkit
 from kafka import KafkaAdminClient, KafkaProducer
-from pipeline_process import until
+from pipeline_process import PATIENCE_S, until
 
 from streams.cli.main import run
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
-
-REFUSED_S = 40
 
 
 def configure(told, table, **settings):
@@ -29,7 +27,7 @@ def configure(told, table, **settings):
 def refusal(told, role):
     """What a start says that must end at once."""
     process = told.pipeline.start(role)
-    assert process.wait(REFUSED_S) == 1
+    assert process.wait(PATIENCE_S) == 1
     assert "Traceback" not in process.text()
     return process.text()
 
@@ -73,7 +71,7 @@ def test_another_model_is_refused_until_it_has_learnt_the_logged_examples(story)
             told.start(member)
         told.traffic.finish()
         told.traffic = None
-        until(lambda: not told.lag() and not told.lag(), 60, lambda: str(told.lag()))
+        told.caught_up()
         for member in ("worker", "monitor"):
             told.stop(member)
         assert run(["rebuild", "--config", str(told.pipeline.config), "--monitor", "--yes"]) == 0
@@ -94,7 +92,7 @@ def test_a_topic_made_anew_is_refused_however_long_it_has_become(story, running)
         with closing(KafkaAdminClient(bootstrap_servers=told.pipeline.bootstrap)) as admin:
             admin.delete_topics([topic])
         told.note("features deleted", fault=True)
-        until(lambda: run(["topics", "create", "--config", str(told.pipeline.config)]) == 0, 20, "made anew")
+        until(lambda: run(["topics", "create", "--config", str(told.pipeline.config)]) == 0, PATIENCE_S, "made anew")
         with closing(KafkaProducer(bootstrap_servers=told.pipeline.bootstrap)) as producer:
             for number in range(2 * read):
                 value = b'{"id": "new%d", "features": {"x": 1.0, "y": 1.0}}' % number

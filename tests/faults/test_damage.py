@@ -8,6 +8,7 @@ import struct
 
 import msgspec
 import pytest
+from pipeline_process import PATIENCE_S
 from pipeline_story import newest_checkpoint
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
@@ -83,7 +84,9 @@ def test_a_damaged_newest_checkpoint_is_passed_over(story):
             told.ready("worker", count=2)
             worker.wait_for("shard_restored")
             assert harmed <= {event["key"] for event in worker.events("checkpoint_invalid")}
-            told.until(lambda gone=harmed: not any((told.pipeline.state / key).exists() for key in gone), 20, "pruned")
+            told.until(
+                lambda gone=harmed: not any((told.pipeline.state / key).exists() for key in gone), PATIENCE_S, "pruned"
+            )
         told.audit()
 
 
@@ -117,7 +120,7 @@ def test_without_a_valid_checkpoint_the_start_is_refused(story, name):
             path.write_bytes(flipped(blob, len(blob) - 1))
         role = "monitor" if name == "monitor" else "worker"
         refused = told.pipeline.start(role)
-        assert refused.wait(40) == 1
+        assert refused.wait(PATIENCE_S) == 1
         assert f"of {name} must be valid" in refused.text()
         assert "millrace rebuild" in refused.text()
         for path, blob in zip(files, kept, strict=True):
@@ -149,7 +152,7 @@ def test_a_genuine_checkpoint_of_another_version_or_place_is_refused(story):
                 path.unlink(missing_ok=True)
             (folder / newest_name(kept)).write_bytes(changed)
             refused = told.pipeline.start("worker")
-            assert refused.wait(40) == 1
+            assert refused.wait(PATIENCE_S) == 1
             assert words in refused.text()
         for path, blob in kept.items():
             path.write_bytes(blob)

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
+from pipeline_process import PATIENCE_S
 from pipeline_records import end_offsets, read_topic
 
 from streams.cli.main import run
@@ -94,7 +95,7 @@ def test_an_input_that_is_compacted_is_no_loss(story, pipeline_name):
         told.start("worker")
         told.ready("worker", count=2)
         send_plainly(told, 20)
-        told.until(lambda: not told.lag(), 20, "read")
+        told.caught_up()
         told.kill("worker")
         before = len(read_topic(told.pipeline.bootstrap, topic))
         send_plainly(told, 50, "later")
@@ -103,10 +104,10 @@ def test_an_input_that_is_compacted_is_no_loss(story, pipeline_name):
             send_plainly(told, 1, "again")  # only a segment that is closed is compacted
             return len(read_topic(told.pipeline.bootstrap, topic)) < before
 
-        told.until(compacted, 60, "compacted")
+        told.until(compacted, PATIENCE_S, "compacted")
         told.start("worker")
         told.ready("worker", count=2)
-        told.until(lambda: not told.lag(), 20, "read")
+        told.caught_up()
         told.stop("worker")
         assert "input is gone" not in told.pipeline.logs()
 
@@ -118,7 +119,7 @@ def test_records_that_fell_off_while_nobody_read_are_refused(story):
         told.start("worker")
         told.ready("worker", count=2)
         send_plainly(told, 10)
-        told.until(lambda: not told.lag(), 20, "read")
+        told.caught_up()
         told.kill("worker")
         send_plainly(told, 10, "later")
         labels = TopicPartition(told.pipeline.topic("labels"), 1)
@@ -126,6 +127,6 @@ def test_records_that_fell_off_while_nobody_read_are_refused(story):
         with closing(KafkaAdminClient(bootstrap_servers=told.pipeline.bootstrap)) as admin:
             admin.delete_records({labels: end - 4})
         refused = told.pipeline.start("worker")
-        assert refused.wait(40) == 1
+        assert refused.wait(PATIENCE_S) == 1
         assert "6 offsets fell off retention" in refused.text()
         assert "millrace rebuild --accept-gap" in refused.text()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from pipeline_audit import broken_promises, collect
-from pipeline_process import Pipeline, until
+from pipeline_process import PATIENCE_S, Pipeline, until
 from pipeline_records import lag
 from pipeline_traffic import Traffic
 
@@ -41,7 +41,7 @@ def test_no_label_is_lost_or_learnt_twice_when_processes_are_killed(broker, pipe
                 running[role] = pipeline.start(role)
             running["worker"].wait_for("task_restored", count=2)
             events = traffic.finish()
-        until(lambda: not lag(pipeline), 20, lambda: f"caught up, lacking {lag(pipeline)}")
+        until(lambda: not lag(pipeline), PATIENCE_S, lambda: f"caught up, lacking {lag(pipeline)}")
         assert [process.stop() for process in running.values()] == [0, 0]
         evidence = collect(pipeline)
 

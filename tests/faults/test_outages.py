@@ -8,7 +8,7 @@ import time
 
 import pytest
 from pipeline_failpoints import STALL, Fault
-from pipeline_process import until
+from pipeline_process import PATIENCE_S, until
 from pipeline_story import Story
 
 from streams.kafka.broker_record import BrokerRecord
@@ -26,6 +26,11 @@ def kafka(tmp_path):
     broker.stop()
 
 
+def told_on(kafka, tmp_path, pipeline_name):
+    """Its members have a supervisor: a start while Kafka is away ends, saying that another one may help."""
+    return Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200, supervised=True)
+
+
 def away(told, kafka, seconds, *, kill=False):
     """Stop or kill it, and start it again after a while."""
     told.note(f"kafka {'killed' if kill else 'stopped'} for {seconds} s", fault=True)
@@ -40,14 +45,14 @@ def away(told, kafka, seconds, *, kill=False):
 
 def back(told):
     """Work goes on."""
-    told.grows("examples", by=200, timeout_s=60)
-    told.grows("predictions", by=200, timeout_s=60)
+    told.grows("examples", by=200)
+    told.grows("predictions", by=200)
 
 
 @pytest.mark.parametrize("seconds", [3, 8, 30])
 def test_a_stopped_broker_is_waited_for(kafka, pipeline_name, tmp_path, seconds):
     """Shorter and longer than the session: nobody ends, nothing is lost or doubled."""
-    with Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200) as told:
+    with told_on(kafka, tmp_path, pipeline_name) as told:
         told.begin("worker", "monitor")
         told.grows("examples", by=200)
         away(told, kafka, seconds)
@@ -57,7 +62,7 @@ def test_a_stopped_broker_is_waited_for(kafka, pipeline_name, tmp_path, seconds)
 
 def test_a_killed_broker_comes_back_with_its_data(kafka, pipeline_name, tmp_path):
     """SIGKILL, three times at random: acknowledged records are there, batches in flight are sent once."""
-    with Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200) as told:
+    with told_on(kafka, tmp_path, pipeline_name) as told:
         told.begin("worker", "monitor")
         for _ in range(3):
             told.grows("examples", by=100)
@@ -69,7 +74,7 @@ def test_a_killed_broker_comes_back_with_its_data(kafka, pipeline_name, tmp_path
 
 def test_a_broker_lost_in_a_rebalance_gives_the_partitions_to_somebody(kafka, pipeline_name, tmp_path):
     """A worker has just joined; with the outage a third one leaves, killed."""
-    with Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200) as told:
+    with told_on(kafka, tmp_path, pipeline_name) as told:
         told.begin("worker-a", "monitor")
         told.grows("examples", by=100)
         for name, kill in (("worker-b", False), ("worker-c", True)):
@@ -84,7 +89,7 @@ def test_a_broker_lost_in_a_rebalance_gives_the_partitions_to_somebody(kafka, pi
 
 def test_a_worker_killed_while_the_broker_is_away_finds_its_state(kafka, pipeline_name, tmp_path):
     """What it had sent and nobody acknowledged is decided by the log, not by the dead."""
-    with Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200) as told:
+    with told_on(kafka, tmp_path, pipeline_name) as told:
         told.begin("worker", "monitor")
         told.grows("examples", by=100)
         told.note("kafka killed", fault=True)
@@ -106,11 +111,11 @@ def test_a_broker_lost_in_a_checkpoint_leaves_a_state_that_fits_the_log(
 ):
     """It becomes durable while Kafka is away, or is durable and nothing was committed; then its owner is killed."""
     hold = tmp_path / "hold"
-    with Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200) as told:
+    with told_on(kafka, tmp_path, pipeline_name) as told:
         told.begin("monitor" if member == "worker" else "worker")
         hold.touch()
         told.start(member, Fault(step, f"checkpoints/{state}", told.chance.randint(3, 6), STALL, str(hold)))
-        until((tmp_path / "hold.reached").exists, 60, "a checkpoint is being written")
+        until((tmp_path / "hold.reached").exists, PATIENCE_S, "a checkpoint is being written")
         told.wait(0, 0.5)
         told.note("kafka killed", fault=True)
         os.kill(BrokerRecord.read(kafka.folder).java_pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ import time
 import pytest
 from kafka import KafkaProducer
 from pipeline_poison import EVENTS, LABELS, corpus
+from pipeline_process import PATIENCE_S
 from pipeline_records import read_topic
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
@@ -26,7 +27,7 @@ def test_a_poison_corpus_is_laid_aside_though_the_worker_is_killed(story):
         producer = KafkaProducer(bootstrap_servers=told.pipeline.bootstrap, acks="all", max_request_size=4 << 20)
         places = {}
         for number, (role, value) in enumerate(bad):
-            sent = producer.send(told.pipeline.topic(role), key=b"%d" % number, value=value).get(10)
+            sent = producer.send(told.pipeline.topic(role), key=b"%d" % number, value=value).get(PATIENCE_S)
             places[f"{sent.topic}/{sent.partition}/{sent.offset}"] = number, value
             time.sleep(told.chance.uniform(0, 0.03))
             if number in {len(bad) // 3, 2 * len(bad) // 3}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pipeline_failpoints import Fault
+from pipeline_process import PATIENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
 
@@ -64,7 +65,7 @@ def test_a_version_that_is_not_announced_is_announced_by_the_next_owner(story, m
         told.start("worker")
         told.ready("worker")
         before = told.end("models")
-        told.until(lambda: told.end("models") > before, 20, "a version is announced")
+        told.until(lambda: told.end("models") > before, PATIENCE_S, "a version is announced")
         told.start("worker-b").wait_for("version_followed")
         told.audit()
     assert "version_not_loaded" not in told.pipeline.logs()
