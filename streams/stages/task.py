@@ -164,7 +164,7 @@ class Task:
 
     def take_logged(self, rows: Iterable[Row]) -> None:
         """The same in parts; `all_logged` after the last one."""
-        next_event = self.events.next
+        next_event, pending = self.events.next, self.pending
         for row in rows:
             self.places.reached = row.offset + 1
             if row.value is None:
@@ -175,8 +175,8 @@ class Task:
                 continue  # somebody else's record in a topic of ours
             if known.source >= next_event:
                 self.logged.setdefault(known.source, (known.id, row))
-            elif known.source in self.open and known.id not in self.pending:
-                self.pending.put(known.id, Pending(row.key, row.value, known.event_ms, known.source, row.offset))
+            elif known.source in self.open and not pending.is_on_disk(known.source) and known.id not in pending:
+                pending.put(known.id, Pending(row.key, row.value, known.event_ms, known.source, row.offset))
 
     def all_logged(self) -> None:
         """Raises `StateError` when a prediction that awaits its label was not among the rows."""

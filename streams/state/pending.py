@@ -187,6 +187,10 @@ class PendingStore:
         """The smallest `where` of the rows in memory that have one, None if none has."""
         return self._wheres.min()
 
+    def is_on_disk(self, source: int) -> bool:
+        """Whether the row of this source is kept in files; its copy is not looked at."""
+        return self.files is not None and source in self.files.settled_sources()
+
     @property
     def rows_on_disk(self) -> int:
         """Rows kept in files."""
