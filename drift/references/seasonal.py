@@ -37,7 +37,7 @@ class Seasonal:
         self._keys = stream_keys(0, [f"seasonal/{seed}"])
         self._seen, self._held = [0] * PHASES, [0] * PHASES
         rows = PHASES * self._capacity
-        self._columns = {name: encode(kind, [None] * rows) for name, kind in self.kinds.items()}
+        self._columns = {name: np.repeat(encode(kind, [None]), rows) for name, kind in self.kinds.items()}
         self._known: dict[tuple[tuple[int, int], ...], Reference] = {}
         self._packed: dict[str, Any] | None = None
         self.enter(first.encoded, phases)
@@ -49,8 +49,7 @@ class Seasonal:
         first = sum(self._seen) + 1
         draws = uniforms(self._keys, np.arange(first, first + len(phases)))[0].tolist()
         chosen: dict[int, int] = {}
-        for row, (phase, draw) in enumerate(zip(phases, draws, strict=True)):
-            place = place_of(phase)
+        for row, (place, draw) in enumerate(zip(map(place_of, phases), draws, strict=True)):
             self._seen[place] += 1
             slot = self._held[place]
             if slot < self._capacity:
