@@ -206,8 +206,13 @@ class Story:
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def audit(self, times=None, dead=()):
-        """The traffic ends, all is worked off, all members stop well; no promise may be broken. The evidence."""
+    def audit(self, times=None, dead=(), *, alerted=False):
+        """The traffic ends, once people were alerted if they should be, all is worked off, all members stop well.
+
+        No promise may be broken. The evidence.
+        """
+        if alerted:
+            self.until(lambda: self.end("alerts"), PATIENCE_S, "people are alerted", lambda: self.end("metrics"))
         events = self.traffic.finish(2 * ACKNOWLEDGED_S) if self.traffic else 0
         self.note(f"{events} events sent")
         for name in list(self.frozen):

@@ -46,7 +46,7 @@ def refuses_for_a_while(story, tmp_path, point, error):
             told.members[name].wait_for("store_back")
         told.grows("metrics", by=2)
         told.grows("models", by=2)
-        return told.audit()
+        return told.audit(alerted=True)
 
 
 def test_a_full_disk_stops_nobody_from_predicting(story, tmp_path):

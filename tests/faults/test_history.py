@@ -67,6 +67,6 @@ def test_clocks_that_jump_by_an_hour_change_nothing(story):
             told.kill(member)
             told.start(member, jumping)
         told.grows("metrics", by=5)
-        evidence = told.audit()
+        evidence = told.audit(alerted=True)
         assert evidence.alerts
         is_that_of_the_cuts(told, evidence)

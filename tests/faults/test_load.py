@@ -24,5 +24,5 @@ def test_ten_kills_under_load_lose_nothing_and_double_nothing(story, victim):
         told.ready(victim)
         told.grows("examples", by=RATE)
         told.grows("metrics", by=2)
-        evidence = told.audit()
+        evidence = told.audit(alerted=True)
     assert evidence.alerts

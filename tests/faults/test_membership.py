@@ -74,5 +74,5 @@ def test_a_standby_monitor_takes_over_from_a_killed_one(story):
         told.kill("monitor-b")
         told.ready("monitor-c")
         told.grows("metrics", by=3)
-        evidence = told.audit()
+        evidence = told.audit(alerted=True)
     assert evidence.alerts

@@ -84,5 +84,5 @@ def test_a_monitor_that_wakes_tells_nothing_of_its_own(story):
         told.kill("monitor-b")
         told.start("monitor-c")
         told.grows("metrics", by=3)
-        evidence = told.audit()
+        evidence = told.audit(alerted=True)
     assert evidence.alerts
