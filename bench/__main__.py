@@ -20,6 +20,7 @@ BENCHES = {
     "monitor_rate": "events a second that one monitor keeps up with, at 20 and 100 features, on a real Kafka",
     "growth": "rate and memory over time, with what waits for labels, with candidates, with features, on a real Kafka",
     "scaling": "two workers beside one; a restart beside what waits and what has come, on a real Kafka",
+    "waiting": "a start, rate and memory beside a million predictions that wait, on a real Kafka",
     "checkpoints": "CPU with a checkpoint each second beside none, and how long a cut holds the loop",
     "recovery": "from SIGKILL to the first new prediction, on a real Kafka",
 }

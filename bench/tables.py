@@ -136,6 +136,24 @@ def scaling_restarts(found):
     return f"{where(found)}\n\n{table(['wait for a label', 'came meanwhile', *spent, 'memory'], rows)}"
 
 
+def waiting(found):
+    rows = [
+        [
+            f"{each['waiting']:,}" + ("" if each["copies"] else ", no copies here"),
+            f"{each['state_s']:.1f} s, of which {each['start_s']:.1f} s until it joins",
+            f"{each['cpu_s']:.1f} s",
+            f"{each['rss_mb']} MB",
+            f"{each['disk_mb']:,} MB",
+            f"{each['cpu_us']:.1f} µs" if "cpu_us" in each else "",
+            f"{each['rss_after_mb']:.0f} MB" if "cpu_us" in each else "",
+            f"{each['cut_ms_max']:.1f} ms, {each['checkpoint_bytes']:,} bytes" if "cpu_us" in each else "",
+        ]
+        for each in found["rows"]
+    ]
+    head = ["wait for a label", "has its state", "CPU", "memory", "disk", "then CPU an event", "memory", "longest cut"]
+    return f"{where(found)}\n\n{table(head, rows)}"
+
+
 PARTS = {
     "beside": beside,
     "trickle": trickle,
@@ -147,6 +165,7 @@ PARTS = {
     "growth_features": by_count("features", "features"),
     "scaling_workers": scaling_workers,
     "scaling_restarts": scaling_restarts,
+    "waiting": waiting,
 }
 
 

@@ -4,9 +4,9 @@
 
 The logs of a pipeline in which so many predictions wait, its checkpoints, and the copies on disk that these name are
 written by this process, with the product's own classes: by traffic it would take hours. The features topic has the
-offsets alone; nobody reads it again. Then a worker starts as after a kill (what was in memory is read from the log), and
-events come whose labels are those of predictions that have waited: as many rows go to disk as are taken from there.
-With `--from-log` the copies are not written: how long it takes where a partition has moved here.
+offsets alone; nobody reads it again. Then a worker starts as after a kill: what was in memory is read from the log.
+Then events come, and labels of predictions that have waited: as many rows go to disk as are taken from there. With
+`--from-log` the copies are not written: how long it takes where a partition has moved to.
 """
 
 from __future__ import annotations

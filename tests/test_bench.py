@@ -14,7 +14,7 @@ from learners.baselines import baselines
 from learners.target import Target
 
 
-@pytest.mark.parametrize("part", ["beside", "trickle", "alerting", "monitor_rate", "growth", "scaling"])
+@pytest.mark.parametrize("part", ["beside", "trickle", "alerting", "monitor_rate", "growth", "scaling", "waiting"])
 def test_a_part_of_the_benchmarks_can_be_asked_what_it_measures(part, capsys, monkeypatch):
     """It is among those that `python -m bench` runs, and its help says what its figures mean."""
     assert part in BENCHES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
@@ -22,6 +23,7 @@ _LOCK_S = 2.0
 """So long a neighbour on this machine may take to let go of a partition that it has lost."""
 _AGAIN_S = 0.05
 _DAY_MS = 86_400_000
+_FILES = 16_384
 
 
 class KeptPending(NamedTuple):
@@ -39,6 +41,7 @@ def folder_of(config: Config) -> Path:
 async def take_pending(config: Config, name: str, scratch: Path) -> KeptPending:
     """The copies of `task-<partition>`; where they cannot be kept, or somebody else has them, some in `scratch`."""
     folder, lease = folder_of(config) / name, ExitStack()
+    _allow_files()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         until = time.monotonic() + _LOCK_S
@@ -65,3 +68,11 @@ def sweep_left(config: Config, names: Collection[str]) -> None:
                 for path in list(names_in(folder)):
                     if path.stat().st_mtime < before:
                         path.unlink(missing_ok=True)
+
+
+def _allow_files() -> None:
+    """A partition may have a hundred files open, and a shell's limit is often a thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
