@@ -37,8 +37,9 @@ SECTIONS = ("name", "topics.shards", "target", "features", "models")
 INLINE_S = 0.002
 """A snapshot that takes longer is taken by a thread, which lets the loop work meanwhile: predictions go on."""
 SNAPSHOT_SHARE = 1 / 16
-"""Of the time may be spent on snapshots: a large model has fewer checkpoints. Other workers predict with what was
-published last, so this keeps what they lack below twenty times what a snapshot takes."""
+"""Of the time may be spent on snapshots, by the clock: a large model has fewer checkpoints, and fewer where it shares
+the core with others, as with its own event loop under load. Of CPU that is half of it then. Other workers predict with
+what was published last, so this keeps what they lack below twenty times what a snapshot takes."""
 SNAPSHOTS_KEPT = 20
 """Published versions of a shard kept in the store, at most; never fewer than half of it."""
 
@@ -251,9 +252,9 @@ class OwnedShard(Owned[Cut]):
         return taken
 
     def _timed_snapshot(self) -> bytes:
-        started = time.thread_time()
+        started = time.perf_counter()
         snapshot = self.learner.candidates.snapshot()
-        self.snapshot_s = time.thread_time() - started
+        self.snapshot_s = time.perf_counter() - started
         return snapshot
 
     def _thaw(self, _: asyncio.Future[bytes]) -> None:

@@ -17,6 +17,9 @@ from streams.kafka.owned_shard import SNAPSHOTS_KEPT, Cut, OwnedShard, learner_f
 from streams.kafka.sending import Outflow
 from streams.messages import Example, ModelVersion, encode
 
+WAITS_S = 0.05
+"""So long a snapshot does nothing."""
+
 
 class Heavy(base.Classifier):
     """A model whose pickling takes as long as the test wants; it says how many rows it has learnt."""
@@ -169,6 +172,27 @@ def test_snapshots_take_a_sixteenth_of_the_time_at_most(request):
         return due
 
     assert asyncio.run(run()) == [False, False, True]
+
+
+def test_a_snapshot_takes_as_long_as_the_clock_says(request):
+    """On a core that others use, too, its CPU time is little and what it keeps from them as much: the share is kept."""
+
+    async def run():
+        Heavy.let_go.set()
+        owned = shard(OfflineWorker(request.node.name, HEAVY))
+        owned.rows.append(row(0))
+        assert await owned.advance()
+        owned.snapshot_s = 0.02  # taken for a large one
+        Heavy.let_go.clear()
+        Heavy.pickling.clear()
+        owned.cut_if_due()
+        await asyncio.to_thread(Heavy.pickling.wait, 10)
+        await asyncio.sleep(WAITS_S)
+        Heavy.let_go.set()
+        await owned.saving
+        return owned.snapshot_s
+
+    assert asyncio.run(run()) >= WAITS_S
 
 
 def test_a_version_is_due_at_the_checkpoint_nearest_to_its_time(request):
