@@ -28,9 +28,8 @@ def main(arguments: list[str]) -> int:
     os.environ["DO_NOT_TRACK"] = "1"  # Evidently sends telemetry from its UI only; still
     folder = Path(arguments[0])
     try:
-        # Of an earlier attempt: nobody may take its result for this one's.
-        for stale in (folder / PAGE_FILE, folder / RESULT_FILE):
-            stale.unlink(missing_ok=True)
+        # Of an earlier attempt: nobody may take its result for this one's. Its page is shown until there is another.
+        (folder / RESULT_FILE).unlink(missing_ok=True)
         unfinished = folder / f"{PAGE_FILE}.unfinished"
         rendered = render(read_job(folder), unfinished, time.perf_counter)
         unfinished.replace(folder / PAGE_FILE)
@@ -49,6 +48,7 @@ def main(arguments: list[str]) -> int:
         message = f"could not render {folder}: {failure}"
         sys.stderr.write(f"{message}\n")
         if folder.is_dir():
+            (folder / PAGE_FILE).unlink(missing_ok=True)
             _write_result(folder, {"ok": False, "error": message})
         return 1
     return 0

@@ -29,6 +29,9 @@ class StoredReport:
     incident: str
     """Empty for a report on demand."""
     state: Literal["rendered", "failed", "not rendered"]
+    """While it is made again, the page of before is `rendered`."""
+    made_ms: int
+    """When its page was made, 0 for none."""
 
     @property
     def name(self) -> str:
@@ -108,14 +111,23 @@ def _read(folder: Path) -> StoredReport | None:
             to_ms=int(job["to_ms"]),
             incident=str(job["incident"]),
             state=_state(folder),
+            made_ms=_made_ms(folder / PAGE_FILE),
         )
     except (OSError, ValueError, KeyError, TypeError):  # pruned meanwhile, or not ours
         return None
 
 
 def _state(folder: Path) -> Literal["rendered", "failed", "not rendered"]:
+    there = (folder / PAGE_FILE).is_file()
     try:
         result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return "not rendered"
-    return "rendered" if result.get("ok") and (folder / PAGE_FILE).is_file() else "failed"
+        return "rendered" if there else "not rendered"
+    return "rendered" if result.get("ok") and there else "failed"
+
+
+def _made_ms(page: Path) -> int:
+    try:
+        return page.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pandas as pd
 from structlog.testing import capture_logs
@@ -11,9 +12,9 @@ from drift.report_job import JOB_FILE, ReportJob
 from streams.kafka.report_queue import ReportQueue
 
 
-def job():
+def job(title="x"):
     return ReportJob(
-        title="x",
+        title=title,
         pipeline="shop",
         window=1,
         cut="c",
@@ -52,3 +53,33 @@ def test_a_folder_that_cannot_be_written_costs_the_page_alone(tmp_path):
     (tmp_path / "reports").write_text("a file where a folder should be")
 
     assert ordered(ReportQueue(tmp_path / "reports", 1_000, 5)) == (0, [("report_not_rendered", "one")])
+
+
+class Titles(ReportQueue):
+    """Renders nothing, and orders another report of the same name while the first is in the making."""
+
+    def __init__(self, folder):
+        super().__init__(folder, 1_000, 5)
+        self.rendered = []
+
+    def _unfinished(self):
+        return []
+
+    async def _render(self, place):
+        if not self.rendered:
+            await self.order(place.name, job("again"))
+        self.rendered.append(json.loads((place / JOB_FILE).read_text())["title"])
+
+
+def test_a_report_that_is_made_again_leaves_the_one_in_the_making_alone(tmp_path):
+    """Its rows are written when its turn has come, then it takes the other's place."""
+    queue = Titles(tmp_path)
+
+    async def rendered():
+        await queue.order("one", job("first"))
+        running = asyncio.create_task(queue.run())
+        await queue.queue.join()
+        running.cancel()
+
+    asyncio.run(rendered())
+    assert queue.rendered == ["first", "again"]

@@ -24,25 +24,35 @@ class ReportQueue:
 
     def __init__(self, folder: Path, timeout_ms: int, keep: int) -> None:
         self.folder, self.timeout_s, self.keep = folder, timeout_ms / 1000, keep
-        self.queue: asyncio.Queue[Path] = asyncio.Queue()
+        self.queue: asyncio.Queue[tuple[Path, ReportJob | None]] = asyncio.Queue()
 
     async def order(self, name: str, job: ReportJob) -> None:
-        """Make the job durable, to be rendered in its turn. A disk that refuses costs a page, never the monitor."""
+        """Make the job durable, to be rendered in its turn. A disk that refuses costs a page, never the monitor.
+
+        One that takes the place of an earlier job, which may be in the making, is written when its turn has come.
+        """
         place = self.folder / name
+        if (place / JOB_FILE).exists():
+            self.queue.put_nowait((place, job))
+        elif await self._written(place, job):
+            self.queue.put_nowait((place, None))
+
+    async def _written(self, place: Path, job: ReportJob) -> bool:
         try:
             await asyncio.to_thread(write_job, place, job)
         except (OSError, ValueError, TypeError) as error:  # the latter two are pyarrow's, for values it cannot hold
-            log.warning("report_not_rendered", report=name, reason=str(error)[:500])
-        else:
-            self.queue.put_nowait(place)
+            log.warning("report_not_rendered", report=place.name, reason=str(error)[:500])
+            return False
+        return True
 
     async def run(self) -> None:
         """Render for ever."""
         for left in await asyncio.to_thread(self._unfinished):
-            self.queue.put_nowait(left)
+            self.queue.put_nowait((left, None))
         while True:
-            place = await self.queue.get()
-            await self._render(place)
+            place, job = await self.queue.get()
+            if job is None or await self._written(place, job):
+                await self._render(place)
             await asyncio.to_thread(self._prune)
             self.queue.task_done()
 

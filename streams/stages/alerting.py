@@ -64,6 +64,8 @@ class Alerting:
         """Subjects nobody is told of, and until when in stream time."""
         self.told: list[str] = []
         """Ids of the alerts and requests since the last window."""
+        self.partial_ms: int | None = None
+        """Since when the change is that an open incident's report is about, while it shows rows from before it."""
         self.event = 0
         """Events up to this row."""
         self.event_ms = 0
@@ -103,6 +105,15 @@ class Alerting:
             self._tell(lambda moment: incidents.listed(subjects, moment), seen)
         else:
             self._tell(lambda moment: incidents.repeated(subjects, moment), seen)
+
+    def shown(self, from_ms: int, seen: Seen) -> None:
+        """A window was shown; the first with nothing from before the change is what the report shows from then on."""
+        if self.partial_ms is None or from_ms < self.partial_ms:
+            return
+        self.partial_ms = None
+        phase = self.incidents.now(self._moment(cut := self._scene.cut()))
+        if phase is not None and (due := self._scene.report(phase, cut)) is not None:
+            seen.reports.append(due)
 
     def asked(self, said: Instruction, seen: Seen) -> None:
         """What a person asks, as of this row. What does not fit, such as an incident that is over, changes nothing."""
@@ -157,6 +168,7 @@ class Alerting:
             self.retrain.told(phase, self.examples)
             if phase.phase == "started" and (due := scene.report(phase, cut)) is not None:
                 seen.reports.append(due)
+                self.partial_ms = phase.since_ms
             if phase.phase == "recovered" and self.retrain.due:
                 self._request(self.retrain.request(phase, self.examples, served=scene.served), cut, seen)
         self._ask_for_retraining(seen)
@@ -191,6 +203,7 @@ class Alerting:
             "places": self.places.snapshot(),
             "silences": self.silences,
             "told": self.told,
+            "partial_ms": self.partial_ms,
             "event": self.event,
             "event_ms": self.event_ms,
         }
@@ -200,6 +213,7 @@ class Alerting:
         for name in ("incidents", "harm", "retrain", "examples", "places"):
             getattr(self, name).restore(saved[name])
         self.silences, self.told = dict(saved["silences"]), list(saved["told"])
+        self.partial_ms = saved.get("partial_ms")
         self.event, self.event_ms = saved["event"], saved["event_ms"]
 
 

@@ -325,6 +325,7 @@ class Watch:
                 budget=telling.budget(self.budget, self.config.drift.false_alarms, self.compared.words),
             )
         )
+        self.alerting.shown(times[0], seen)
 
     def report(self, phase: IncidentPhase | None = None, cut: Cut | None = None) -> ReportDue | None:
         """The rows of the window as it is now; None without a reference or without rows."""

@@ -205,5 +205,25 @@ def test_a_rendered_report_stands_in_a_sandbox(view, look, tmp_path):
     said = look("/incidents/i1")
 
     (frame,) = said.page.of("iframe")
-    assert (frame["sandbox"], frame["src"]) == ("allow-scripts", "/reports/i1")
-    assert look("/reports/i1").body == b"<p>report</p>"
+    made_ms = (folder / "report.html").stat().st_mtime_ns // 1_000_000
+    assert (frame["sandbox"], frame["src"]) == ("allow-scripts", f"/reports/i1?made={made_ms}")
+    assert look("/reports/i1", f"made={made_ms}").body == b"<p>report</p>"
+    assert "Some are from before the change: it is made again" in said.page.text
+
+
+def test_a_report_that_is_made_again_is_shown_as_it_was_until_then(view, look, tmp_path):
+    """Nobody looks at an empty place meanwhile; should it fail, nothing of before is left."""
+    folder = tmp_path / "reports" / "i1"
+    folder.mkdir(parents=True)
+    job = {"title": "t", "window": 1, "severity": "critical", "from_ms": NOW_MS, "to_ms": NOW_MS, "incident": "i1"}
+    (folder / "job.json").write_text(json.dumps(job))
+    (folder / "report.html").write_text("<p>report</p>")
+    view.alert(alert(), NOW_MS)
+    said = look("/incidents/i1")
+    assert said.page.of("iframe")
+    assert "from before the change" not in said.page.text
+
+    (folder / "report.html").unlink()
+    assert "It is being rendered." in look("/incidents/i1").page.text
+    (folder / "result.json").write_text('{"ok": false, "error": "x"}')
+    assert "It could not be rendered." in look("/incidents/i1").page.text
