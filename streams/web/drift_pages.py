@@ -10,6 +10,7 @@ from typing import Any
 from streams.messages import ColumnMetrics
 from streams.web.charts import incident_spans, line_chart, mean, new_references, times
 from streams.web.history import Point, Window, buckets, number_or_none, strongest, worst
+from streams.web.incident import Incident
 from streams.web.pages import SPANS, span_of
 from streams.web.shapes import picture
 from streams.web.standing import stands
@@ -96,6 +97,7 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
         "references": new_references(parts),
         "newest": windows[-1] if windows else None,
         "budget": view.last.budget if view.last else None,
+        "loss_changed": _open_about_loss(view),
         "windows": len(windows),
         "span": span,
         "spans": tuple(SPANS),
@@ -103,6 +105,13 @@ def heat_map(view: View, span: str | None = None) -> dict[str, Any]:
         "silent": frozenset(),
         "reference_rows": view.config.drift.reference.rows,
     }
+
+
+def _open_about_loss(view: View) -> Incident | None:
+    """The open incident, where the loss is among what has changed: no row of the map says so."""
+    return next(
+        (each for each in view.incidents.open() if any(s.get("subject") == "loss" for s in each.subjects)), None
+    )
 
 
 def feature(view: View, subject: str, span: str | None = None) -> dict[str, Any] | None:

@@ -97,6 +97,7 @@ def overview(view: View, now_ms: int, metric: str | None = None, span: str | Non
         "lag_spark": spark([each.lag for each in pace]),
         "score_spark": _score_spark(windows[-SPARK_WINDOWS:], champion, chosen),
         "drift_spark": spark([_strongest(window) for window in windows[-SPARK_WINDOWS:]]),
+        "told_of": view.incidents.get(newest.incident) if newest and newest.incident else None,
         "changed": sum(stands(column)[0] == "changed" for column in view.last.columns) if view.last else 0,
         "lag": pace[-1].lag if pace and fresh else None,
         "rate": told["per_second"]["features"] if fresh else None,
