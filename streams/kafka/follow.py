@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 import aiokafka
-import msgspec
 import structlog
 
 from streams.errors import StateError
+from streams.foreign import read_as
 from streams.kafka.owned_shard import FollowedModel
 from streams.kafka.reading import bounds, reader
 from streams.messages import ModelVersion
@@ -26,7 +26,6 @@ async def follow_models(worker: Worker) -> None:
     """Read `models` without a group from its beginning, for ever; only greater versions are accepted."""
     topic = worker.config.topic("models")
     place = aiokafka.TopicPartition(topic, 0)
-    decode = msgspec.json.Decoder(ModelVersion).decode
     async with reader(worker.connection) as consumer:
         consumer.assign([place])
         begin, end = await bounds(consumer, topic, 0)
@@ -36,9 +35,8 @@ async def follow_models(worker: Worker) -> None:
                 if row.value is None:
                     _take_back(worker, row.key)
                     continue
-                try:
-                    record = decode(row.value)
-                except (msgspec.DecodeError, RecursionError):
+                record = read_as(row.value, ModelVersion)
+                if record is None:
                     continue  # somebody else's record in a topic of ours
                 known = worker.published.get(record.shard)
                 if known is None or record.version > known.version:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from streams.config import Config
 from streams.errors import BrokerError
+from streams.foreign import read_as
 from streams.kafka.admin import Admin
 from streams.kafka.security import client_settings
 from streams.record_shape import Sample
@@ -45,7 +45,7 @@ def sample_topic(config: Config, topic: str, records_max: int = 1_000) -> Sample
             while left and len(documents) + unreadable < records_max and time.monotonic() < deadline:
                 for place, batch in consumer.poll(timeout_ms=500, max_records=records_max).items():
                     for record in batch:
-                        document = _decoded(record.value)
+                        document = read_as(record.value, dict[str, object])
                         if document is None:
                             unreadable += 1
                         else:
@@ -57,11 +57,3 @@ def sample_topic(config: Config, topic: str, records_max: int = 1_000) -> Sample
         finally:
             consumer.close()
     return Sample(documents[:records_max], unreadable, len(ends))
-
-
-def _decoded(value: bytes | None) -> dict[str, object] | None:
-    try:
-        found = msgspec.json.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
