@@ -13,7 +13,7 @@ from typing import Any, Literal
 from streams.messages import WindowMetrics
 
 WINDOWS_MAX = 10_000
-"""Of history; some 1.5 kB each with twenty columns."""
+"""Of history; some 4 kB each with twenty columns and four candidates."""
 COLUMNS_MAX = 500
 """Of a window; the page says so when there are more."""
 ALARMS_MAX = 20

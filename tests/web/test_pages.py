@@ -253,6 +253,25 @@ def test_the_budget_is_said_with_what_would_have_been_seen(view, look):
     assert "outside of the false-alarm budget" in look("/drift/confidence").page.text
 
 
+def test_a_changed_loss_is_said_where_no_column_has_changed(view, look):
+    """The map has no row for it, and the budget's word on its sensitivity is no comfort while an incident is open."""
+    calm = ColumnStanding(standing="budget holds", holds=True, sensitivity="stable (no share moved by more than 0.01)")
+    budget = msgspec.structs.replace(window().budget, loss=calm)
+    view.window(window(budget=budget, incident="i1", verdict="drift"))
+    view.alert(alert(), NOW_MS)
+    text = look("/drift").page.text
+    assert "No column has changed as of window 1" in text
+    assert "Loss has changed an incident is open" in text
+    view.heard(facts(), NOW_MS)
+    assert "0 of 1 column changed; its incident is open" in look("/").page.text
+
+    view.alert(alert(phase="recovered", reason="rebased"), NOW_MS)
+    text = look("/drift").page.text
+    assert "Nothing has changed as of window 1" in text
+    assert "stable (no share moved by more than 0.01)" in text
+    assert "0 of 1 column changed; its incident is over" in look("/").page.text
+
+
 def test_a_feature_has_its_history_and_its_incidents(view, look):
     """What it was, what its threshold was, and what was told about it."""
     for number in range(1, 4):
