@@ -30,6 +30,7 @@ from streams.state.outbox import Outbox
 if TYPE_CHECKING:
     from faust.types import TP
 
+    from drift.reference import Reference
     from streams.kafka.fetching import Chunk
     from streams.kafka.monitor import Monitor
 
@@ -127,7 +128,8 @@ class OwnedWatch(Owned[Cut]):
         started = time.thread_time()
         seen = self.watch.step(self.pace.rows)
         if seen is not None:
-            self.pace.took(seen.rows, time.thread_time() - started)
+            if seen.rows:  # and not a piece of what is owed
+                self.pace.took(seen.rows, time.thread_time() - started)
             self.changed = True
             await self._take(seen)
             self.inputs.resume_fetching()
@@ -139,7 +141,7 @@ class OwnedWatch(Owned[Cut]):
         config = self.monitor.config
         self.monitor.found.take(seen.metrics, seen.alerts, seen.requests)
         for reference in seen.references:
-            await kept(self.monitor.store.put_object, "references", NAME, reference.to_bytes())
+            await kept(self._keep, reference)
             log.info("reference_taken", rows=reference.rows, digest=reference.digest[:12])
         for metrics in seen.metrics:
             self.outbox.add(config.topic("metrics"), metrics.id.encode(), metrics.id, encode(metrics))
@@ -153,10 +155,13 @@ class OwnedWatch(Owned[Cut]):
             await self._order_report(due)
         self.urgent = self.urgent or bool(seen.alerts or seen.requests)
 
+    def _keep(self, reference: Reference) -> None:
+        self.monitor.store.put_object("references", NAME, reference.to_bytes())
+
     async def _order_report(self, due: ReportDue) -> None:
         config, reports = self.monitor.config, self.monitor.reports
         if config.reports.on_incident and due.phase is not None:
-            await reports.order(due.phase.incident, report_job(config, due))
+            await reports.order(due.phase.incident, await asyncio.to_thread(report_job, config, due))
 
     def feed(self, chunk: Chunk) -> None:
         """Rows of one input, from the agent."""
