@@ -37,9 +37,11 @@ SECTIONS = ("name", "topics.shards", "target", "features", "models")
 INLINE_S = 0.002
 """A snapshot that takes longer is taken by a thread, which lets the loop work meanwhile: predictions go on."""
 SNAPSHOT_SHARE = 1 / 16
-"""Of the time may be spent on snapshots, by the clock: a large model has fewer checkpoints, and fewer where it shares
-the core with others, as with its own event loop under load. Of CPU that is half of it then. Other workers predict with
-what was published last, so this keeps what they lack below twenty times what a snapshot takes."""
+"""Of the time, by the clock, may be spent on snapshots where other workers predict with the shard: a large model has
+fewer checkpoints. They have what was published last, so this keeps what they lack below twenty times what a snapshot
+takes."""
+SNAPSHOT_SHARE_ALONE = 1 / 32
+"""The same where nobody else does: only a replay after a crash depends on it."""
 SNAPSHOTS_KEPT = 20
 """Published versions of a shard kept in the store, at most; never fewer than half of it."""
 
@@ -218,7 +220,8 @@ class OwnedShard(Owned[Cut]):
 
     def has_news(self) -> bool:
         """Examples were learnt, or what was learnt last is still to be published; but a snapshot has its price."""
-        if self.snapshot_s > SNAPSHOT_SHARE * (time.monotonic() - self.cut_at):
+        share = SNAPSHOT_SHARE if self.worker.is_followed(self.shard) else SNAPSHOT_SHARE_ALONE
+        if self.snapshot_s > share * (time.monotonic() - self.cut_at):
             return False
         return self.learner.version != self.version_cut or (self.unpublished and self._publishing_is_due())
 

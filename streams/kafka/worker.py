@@ -144,6 +144,11 @@ class Worker(Member):
         since = max(model.learnt_at, self.even_at.get(shard, 0.0))
         return Staleness(end - version, max(0, int((time.monotonic() - since) * 1000)))
 
+    def is_followed(self, shard: int) -> bool:
+        """Whether others predict with this shard: it has partitions that are not here."""
+        topics = self.config.topics
+        return any(partition not in self.tasks for partition in range(shard, topics.partitions, topics.shards))
+
     def followed_lacks(self, shard: int) -> bool:
         """Whether a followed model lacks too many examples to catch up with: the tasks wait for its next version."""
         return shard not in self.shards and self.staleness(shard).examples > self.config.models.lag_followed_max

@@ -158,18 +158,22 @@ def test_while_a_large_model_is_saved_it_predicts_and_does_not_learn(request):
     assert asyncio.run(run()) == ([False, False, False], 1 / 4, 5, 3, 3)
 
 
-def test_snapshots_take_a_sixteenth_of_the_time_at_most(request):
-    """A model that takes a second to pickle is not pickled every second."""
+@pytest.mark.parametrize(("here", "due"), [((), 16), ((1,), 16), ((0, 1), 32)])
+def test_snapshots_take_a_sixteenth_of_the_time_at_most(request, here, due):
+    """A model that takes a second to pickle is not pickled every second, and where nobody follows it half as often."""
 
     async def run():
-        owned = shard(OfflineWorker(request.node.name))
+        worker = OfflineWorker(request.node.name)
+        owned = shard(worker)
+        for partition in here:
+            worker.own(partition)
         owned.rows.append(row(0))
         assert await owned.advance()
         owned.snapshot_s, now = 1.0, asyncio.get_running_loop().time()
-        due = []
-        for owned.cut_at in (now, now - 15.0, now - 17.0):
-            due.append(owned.has_news())
-        return due
+        found = []
+        for owned.cut_at in (now, now - due + 1.0, now - due - 1.0):
+            found.append(owned.has_news())
+        return found
 
     assert asyncio.run(run()) == [False, False, True]
 
