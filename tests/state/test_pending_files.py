@@ -179,6 +179,30 @@ def test_no_byte_of_a_row_can_change_and_be_learnt(tmp_path):
         shutil.rmtree(tmp_path / "harmed")
 
 
+def test_an_index_that_changes_under_a_running_process_is_noticed(tmp_path):
+    """Also where no row is looked at: an id that reads otherwise would be found no more once it is moved."""
+    listed, open_ = filled(tmp_path, 9)
+    files = files_in(tmp_path)
+    files.recall(listed, opened(open_))
+    (index,) = tmp_path.glob("*.index")
+    index.write_bytes(index.read_bytes().replace("é1".encode(), "é9".encode()))
+    with pytest.raises(StoreAwayError, match="they are not what was written"):
+        files.floor()
+    assert not index.exists()
+    files.close()
+
+
+def test_a_second_start_before_the_first_checkpoint_finds_all_again(tmp_path):
+    """Also the file in which nothing is open any more: the newest checkpoint still names it."""
+    listed, open_ = filled(tmp_path)
+    open_ = {n for n in open_ if n > 50}
+    for _ in range(2):
+        files = files_in(tmp_path)
+        files.recall(listed, opened(open_))
+        assert held(files, range(100)) == open_
+        files.close()
+
+
 def cut_short(folder):
     for path in folder.glob("*.rows"):
         os.truncate(path, path.stat().st_size - 1)
