@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from page_records import (
     version,
     window,
 )
+from page_story import story
 
 from streams.messages import ColumnStanding, Cut, Instruction
 from streams.status import StateFacts
@@ -104,6 +106,30 @@ def test_foreign_text_is_text_on_every_page(view, look):
         assert "{{7*7}}" in said.page.text or HOSTILE not in path
         seen += "</script><script>" in said.page.text
     assert seen >= 6
+
+
+def test_every_link_leads_to_a_page(view, look):
+    """From the overview on, whatever is linked and whatever may be chosen; hostile names and ids as well."""
+    for role, record, told_ms in story(NOW_MS):
+        take = {"metrics": view.window, "retrain": view.request, "models": view.version}.get(role)
+        if take is not None:
+            take(record)
+        elif role == "alerts":
+            view.alert(record, told_ms)
+    fill_hostile(view)
+    waiting, seen = [("/", "")], set()
+    while waiting:
+        path, query = waiting.pop()
+        if (path, query) in seen:
+            continue
+        seen.add((path, query))
+        for link in look(unquote(path), query).page.of("a"):
+            there = urlsplit(link["href"])
+            if link["href"].startswith("#"):
+                continue
+            waiting.append((there.path or path, there.query))
+    assert {"/incidents/5f21c0de", "/drift/feature%3Aamount", "/models"} <= {path for path, _ in seen}
+    assert len(seen) > 60
 
 
 def test_a_hostile_incident_has_no_command_that_a_shell_would_take_apart(view, look):
