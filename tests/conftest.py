@@ -34,7 +34,7 @@ def broker(tmp_path_factory) -> Iterator[str]:
     It is attached: a killed test run leaves nothing behind. Its jars stay in the user's cache folder.
     """
     folder: Path = tmp_path_factory.mktemp("kafka")
-    with LocalBroker(LocalBrokerSettings(folder=folder)) as running:
+    with LocalBroker(LocalBrokerSettings(folder=folder, start_timeout_s=300)) as running:
         bootstrap = running.status().bootstrap
         assert bootstrap is not None
         yield bootstrap

@@ -19,10 +19,10 @@ from streams.cli.main import run
 
 MILLRACE = str(Path(sys.executable).with_name("millrace"))
 POLL_S = 0.02
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """For what must come, or for its next step: no promise of speed. On a machine that does ten things at once all takes
 long; what moves is waited for."""
-STOPPED_S = 60.0
+STOPPED_S = 120.0
 """A member that is told to stop has bounds of its own: 15 s for its states, 15 s for its group."""
 TAIL_LINES = 15
 

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.faults]
 @pytest.fixture
 def kafka(tmp_path):
     """One that may be harmed."""
-    broker = LocalBroker(LocalBrokerSettings(folder=tmp_path / "kafka"))
+    broker = LocalBroker(LocalBrokerSettings(folder=tmp_path / "kafka", start_timeout_s=PATIENCE_S))
     yield broker
     broker.stop()
 

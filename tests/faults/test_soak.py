@@ -12,6 +12,7 @@ import time
 
 import psutil
 import pytest
+from pipeline_process import PATIENCE_S
 from pipeline_story import Story
 
 from streams.kafka.broker_record import BrokerRecord
@@ -86,7 +87,7 @@ def a_fault(told, kafka):
 
 def test_minutes_of_mixed_faults_leave_no_trace(pipeline_name, tmp_path):
     """Kills, zombies, joins, leaves, outages and drift in any order."""
-    kafka = LocalBroker(LocalBrokerSettings(folder=tmp_path / "kafka"))
+    kafka = LocalBroker(LocalBrokerSettings(folder=tmp_path / "kafka", start_timeout_s=PATIENCE_S))
     try:
         with Story(tmp_path / "pipeline", kafka.start(), pipeline_name, rate=200, supervised=True) as told:
             told.begin(SURVIVOR, "monitor")
