@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import subprocess
 import time
 from random import Random
 
 import aiokafka
 import msgspec
 
-from bench.end_to_end import run_worker
 from bench.pipeline import FEATURES, PARTITIONS, Stream, fresh, ground, pipeline
-from bench.recovery import Worker, now_ms
+from bench.recovery import MILLRACE, SETTLE_S, Worker, now_ms
 from bench.results import machine, note
+from bench.scaling import Log
 from streams.config_file import load
 from streams.kafka.durable import Durable, pinned_by
 from streams.kafka.kept_pending import folder_of
@@ -155,25 +156,46 @@ async def traffic(config, waiting, come):
     assert len(set(ids)) == len(ids)
 
 
-def restart(path):
+class Telling(Worker):
+    """`millrace worker`, which says how long each cut took."""
+
+    def __init__(self, path):
+        self.log = path.parent / f"worker-{time.monotonic_ns()}.log"
+        command = [MILLRACE, "worker", "--config", str(path), "--log-json", "--log-level", "debug"]
+        with self.log.open("ab") as sink:
+            self.popen = subprocess.Popen(command, cwd=path.parent, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+
+
+def restart(worker, began_ms):
     """Seconds from the start of a worker to its state, and what it says of it."""
-    began_ms, deadline = now_ms(), time.monotonic() + GIVE_UP_S
-    worker = Worker(path)
+    deadline = time.monotonic() + GIVE_UP_S
     while len(found := worker.lines("task_restored")) < PARTITIONS:
         assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
         assert time.monotonic() < deadline, worker.log.read_text()[-2000:]
         time.sleep(0.1)
     joining_ms = worker.lines("joining")[0][0]
-    time.sleep(2)  # its first checkpoint
-    told = {
+    time.sleep(SETTLE_S)  # its first checkpoint
+    return {
         "start_s": round((joining_ms - began_ms) / 1e3, 1),
         "state_s": round((found[-1][0] - began_ms) / 1e3, 1),
         "cpu_s": round(worker.cpu_s(), 1),
         "from_disk": sum(fields["from_disk"] for _, fields in found),
         "rss_mb": round(worker.rss_mb()),
     }
-    worker.stop()
-    return told
+
+
+def steady(config, worker, waiting, come):
+    """CPU of an event whose label is that of a prediction that has waited, once all have their state."""
+    at_ms, before = now_ms(), worker.cpu_s()
+    asyncio.run(traffic(config, waiting, come))
+    Log(config, "examples", 1).until(come, [worker])
+    pauses = [fields["pause_ms"] for _, fields in worker.lines("cut", at_ms) if fields["name"].startswith("task")]
+    return {
+        "cpu_us": round((worker.cpu_s() - before) / come * 1e6, 1),
+        "rss_after_mb": round(worker.rss_mb()),
+        "cut_ms_max": max(pauses),
+        "checkpoint_bytes": max(path.stat().st_size for path in folder_of(config).parents[1].rglob("task-*/*.ckpt")),
+    }
 
 
 def disk_mb(config):
@@ -184,7 +206,10 @@ def measure(folder, bootstrap, waiting, come, *, copies):
     path = pipeline(folder, bootstrap, fresh("waiting"), labels={"wait": "7d"})
     config = load(path)
     asyncio.run(fill(config, prepare(config), waiting, copies=copies))
-    found = {"waiting": waiting, "copies": copies, "disk_mb": round(disk_mb(config))} | restart(path)
+    found = {"waiting": waiting, "copies": copies, "disk_mb": round(disk_mb(config))}
+    began_ms = now_ms()
+    worker = Telling(path)
+    found |= restart(worker, began_ms)
     print(
         f"    {waiting:10,} wait: joins after {found['start_s']} s, has its state after {found['state_s']} s "
         f"({found['cpu_s']} s CPU; {found['from_disk']:,} from disk), {found['rss_mb']} MB; "
@@ -192,17 +217,13 @@ def measure(folder, bootstrap, waiting, come, *, copies):
         flush=True,
     )
     if copies:
-        asyncio.run(traffic(config, waiting, come))
-        ran = run_worker(path, come)
-        found |= {key: ran[key] for key in ("cpu_us", "cut_ms_max", "loop_gap_max_ms")} | {
-            "rss_after_mb": ran["rss_mb"]
-        }
-        found["checkpoint_bytes"] = max(ran["checkpoint_bytes"].values())
+        found |= steady(config, worker, waiting, come)
         print(
-            f"    {'':10}       then {ran['cpu_us']:.1f} us CPU an event, {ran['rss_mb']:.0f} MB, cuts of at most "
-            f"{ran['cut_ms_max']:.1f} ms, checkpoints of {found['checkpoint_bytes']:,} bytes",
+            f"    {'':10}       then {found['cpu_us']:.1f} us CPU an event, {found['rss_after_mb']} MB, cuts of "
+            f"at most {found['cut_ms_max']:.1f} ms, checkpoints of {found['checkpoint_bytes']:,} bytes",
             flush=True,
         )
+    worker.stop()
     return found
 
 
