@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import time
@@ -10,6 +11,7 @@ import pytest
 from pipeline_audit import broken_promises, collect
 from pipeline_process import PATIENCE_S, Pipeline, until
 from pipeline_records import lag
+from pipeline_story import LOOK_S
 from pipeline_traffic import Traffic
 
 from streams.cli.main import run
@@ -41,7 +43,10 @@ def test_no_label_is_lost_or_learnt_twice_when_processes_are_killed(broker, pipe
                 running[role] = pipeline.start(role)
             running["worker"].wait_for("task_restored", count=2)
             events = traffic.finish()
-        until(lambda: not lag(pipeline), PATIENCE_S, lambda: f"caught up, lacking {lag(pipeline)}")
+        left = functools.partial(lag, pipeline)
+        until(
+            lambda: not left(), PATIENCE_S, lambda: f"caught up, lacking {left()}", LOOK_S, lambda: sum(left().values())
+        )
         assert [process.stop() for process in running.values()] == [0, 0]
         evidence = collect(pipeline)
 
