@@ -17,6 +17,7 @@ from learners.output import Output as Said
 from learners.scores import PrequentialScores
 from streams.config import Config
 from streams.errors import StateError
+from streams.foreign import read_as
 from streams.kafka.durable import Durable, pinned_by
 from streams.kafka.keeping import kept
 from streams.kafka.owned import BUFFER_ROWS, Owned
@@ -146,7 +147,8 @@ class OwnedShard(Owned[Cut]):
     async def _was_published(self, consumer: Any) -> bool:
         topic = self.worker.config.topic("models")
         async for rows in read_through(consumer, topic, 0, *await bounds(consumer, topic, 0)):
-            if any(msgspec.json.decode(row.value, type=ModelVersion).shard == self.shard for row in rows if row.value):
+            told = (read_as(row.value, ModelVersion) for row in rows)
+            if any(version is not None and version.shard == self.shard for version in told):
                 return True
         return False
 

@@ -17,6 +17,7 @@ import msgspec
 
 from learners.output import Output as Said
 from streams.errors import MessageError
+from streams.foreign import UNREADABLE
 from streams.messages import Label, Output, Prediction, encode
 from streams.stages.decoding import Decoding
 from streams.stages.merge import Input, Merge, Row, positions_of
@@ -171,7 +172,7 @@ class Task:
                 continue
             try:
                 known = LOGGED(row.value)
-            except (msgspec.DecodeError, RecursionError):
+            except UNREADABLE:
                 continue  # somebody else's record in a topic of ours
             if known.source >= next_event:
                 self.logged.setdefault(known.source, (known.id, row))

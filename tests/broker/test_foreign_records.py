@@ -27,16 +27,23 @@ def versions(pipeline):
 
 
 def test_a_worker_and_a_monitor_read_past_them(pipeline, broker):
-    """Those that come into `models`, `examples` and `control`; versions go on being published."""
+    """Those in what they write and read back, at the first start, later and at the next one; versions go on."""
     producer = KafkaProducer(bootstrap_servers=broker)
+
+    def send(*roles):
+        for role in roles:
+            for value in FOREIGN:
+                producer.send(pipeline.topic(role), key=b"k", value=value, partition=0)
+        producer.flush()
+
+    send("models", "control")
     worker, monitor = pipeline.start("worker"), pipeline.start("monitor")
     monitor.wait_for("monitor_restored")
     with Traffic(broker, pipeline.topic("features"), pipeline.topic("labels"), rate=200, seed=3) as traffic:
         (first, *_) = until(lambda: versions(pipeline), 30, "a version is published")
-        for role in ("models", "examples", "control"):
-            for value in FOREIGN:
-                producer.send(pipeline.topic(role), key=b"k", value=value)
-        producer.close()
+        worker.kill()
+        send("predictions", "models", "examples", "control")
+        worker = pipeline.start("worker")
         traffic.finish()
     until(lambda: not lag(pipeline), 30, lambda: f"caught up, lacking {lag(pipeline)}")
 
