@@ -226,6 +226,15 @@ def test_steps_and_restarts_anywhere_change_no_word(kind, steps):
     assert told.report.reference.digest == whole.report.reference.digest
 
 
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_restarts_all_along_the_way_change_no_word(kind):
+    """Every ninth step, from the first row to the last: through references, moves, incidents and requests."""
+    told = watched(LOGS[kind], SETTINGS[kind], [(60, number % 9 == 8) for number in range(1_500)])
+
+    assert told.words() == WHOLE[kind].words()
+    assert list(told.objects) == list(WHOLE[kind].objects)
+
+
 def test_each_kind_says_what_windows_are_compared_with():
     """In words, on every window."""
     words = {kind: told.read("metrics")[0]["budget"]["reference"] for kind, told in WHOLE.items()}
