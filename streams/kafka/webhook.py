@@ -72,8 +72,6 @@ class Webhook:
         self.chance = chance or random.Random()  # noqa: S311 - spreads tries, guards nothing
         self.memory = Memory(self.settings.severity_min)
         self.outcomes: Counter[str] = Counter()
-        self.letters: Counter[str] = Counter()
-        """Dead letters by the kind of reason."""
         self.tries = 0
         self.lag = 0
         self.turns: dict[Any, Turns] = {}
@@ -216,7 +214,6 @@ class Webhook:
                 return False
             else:
                 outcome = "dead_letter"
-                self.letters[reason_class(problem)] += 1
         self.outcomes[outcome] += 1
         if alert is not None:
             self.memory.remember(alert)
@@ -280,8 +277,7 @@ class Webhook:
         for outcome in OUTCOMES:
             figures.add("millrace_webhook_alerts_total", self.outcomes[outcome], outcome)
         figures.add("millrace_webhook_tries_total", self.tries)
-        for reason, letters in self.letters.items():
-            figures.add("millrace_dead_letters_total", letters, self.topic, reason)
+        figures.add("millrace_dead_letters_total", self.outcomes["dead_letter"], self.topic, reason_class("webhook: "))
         figures.add("millrace_webhook_lag_records", self.lag)
         return figures
 
