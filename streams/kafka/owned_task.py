@@ -13,6 +13,7 @@ import structlog
 from faust.types import TP
 
 from streams.errors import StateError
+from streams.foreign import read_as
 from streams.kafka.durable import Durable, pinned_by
 from streams.kafka.inputs import Inputs
 from streams.kafka.keeping import kept
@@ -26,7 +27,7 @@ from streams.state.pending_segment import Segment
 from streams.state.place import StoreAwayError
 
 if TYPE_CHECKING:
-    from streams.kafka.seam import Chunk
+    from streams.kafka.fetching import Chunk
     from streams.kafka.worker import Worker
 
 log = structlog.get_logger()
@@ -292,11 +293,9 @@ class _Said(msgspec.Struct):
 
 
 def _version_in(prediction: bytes | None) -> int:
-    """The version that it was made with; 0 if it is none."""
-    try:
-        return msgspec.json.decode(prediction or b"{}", type=_Said).version
-    except (msgspec.DecodeError, RecursionError):
-        return 0  # somebody else's record in a topic of ours
+    """The version that it was made with; 0 for somebody else's record."""
+    said = read_as(prediction, _Said)
+    return 0 if said is None else said.version
 
 
 class _Acknowledged:
