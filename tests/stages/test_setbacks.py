@@ -81,7 +81,6 @@ def test_what_was_told_is_a_fold_over_the_logs_and_the_cuts_however_the_rows_cam
     told = live(schedule)
 
     assert told.metrics
-    assert told.alerts
     assert folded(cuts(told)).words() == told.words()
 
 
@@ -90,6 +89,7 @@ def test_without_the_setbacks_the_cuts_alone_tell_something_else():
     told = live(BEHIND)
     bare = [Cut(cut.id, cut.offsets) for cut in cuts(told)]
 
+    assert told.alerts  # of other orders none may come: a request for a new reference may be taken before all else
     assert any(cut.setbacks for cut in cuts(told))
     assert folded(bare).words() != told.words()
 
